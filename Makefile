@@ -1,0 +1,121 @@
+# Everything runs from a fresh clone: each target makes the virtual environment and the build it
+# needs, and skips what is already there. Another Python: make VENV=.venv-3.13 PYTHON=python3.13 test
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
+# Absolute, as the variants run in folders of their own.
+PY := $(abspath $(VENV))/bin/python
+PYTEST := $(PY) -m pytest
+PYTEST_ARGS ?=
+
+# What a variant of the build is made from; each has its own copy, so that no two share a file.
+SOURCES := $(wildcard *.py *.toml *.in *.md LICENSE Makefile graphflow tests examples perf)
+VARIANTS := build/variants
+TSAN = $(shell readlink -f "$$(gcc -print-file-name=libtsan.so)")
+ASAN = $(shell readlink -f "$$(gcc -print-file-name=libasan.so)") \
+	$(shell readlink -f "$$(gcc -print-file-name=libstdc++.so.6)")
+
+# The requirements have one home, pyproject.toml: $(call install,extra...) installs lists of it.
+define REQUIREMENTS
+import sys, tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))
+lists = {**project["project"]["optional-dependencies"], "build": project["build-system"]["requires"]}
+print(*(line for name in sys.argv[1:] for line in lists[name]), sep="\n")
+endef
+export REQUIREMENTS
+install = $(PY) -c "$$REQUIREMENTS" $(1) | $(PY) -m pip install --quiet --disable-pip-version-check -r /dev/stdin
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# -- running -------------------------------------------------------------------------------------
+
+.PHONY: demo
+demo: build $(VENV)/ready-pydantic ## run the ingestion service on 27,004 real flights
+	@$(PY) -m examples.ingest_service.demo
+
+.PHONY: test
+test: build $(VENV)/ready-test ## run the unit and integration tests
+	@$(PYTEST) $(PYTEST_ARGS)
+
+# -- building ------------------------------------------------------------------------------------
+
+.PHONY: build
+build: $(VENV)/ready-build ## compile the core in place (again only what changed)
+	@$(PY) setup.py --quiet build_ext --inplace
+
+$(VENV)/ready-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "graphflow needs Python 3.11 or newer, and '$(PYTHON)' is not:" \
+			"install one, or name it with make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# One stamp for each list of requirements, so that a repeated make runs no pip.
+$(VENV)/ready-%: $(VENV)/ready-python pyproject.toml
+	@$(call install,$*)
+	@touch $@
+
+.PHONY: clean
+clean: ## remove what was built, the virtual environment included
+	rm -rf build dist artifacts *.egg-info $(VENV) .coverage* .hypothesis .mypy_cache \
+		.pytest_cache .ruff_cache
+	find . -path ./.git -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+	find graphflow \( -name '*.so' -o -name '*.cpp' -o -name '*.html' \) -delete
+
+# -- checking ------------------------------------------------------------------------------------
+
+.PHONY: lint
+lint: $(VENV)/ready-lint ## check style: ruff and cython-lint
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@PATH="$(dir $(PY)):$$PATH" cython-lint graphflow
+
+.PHONY: typecheck
+typecheck: $(VENV)/ready-typecheck $(VENV)/ready-test ## check types: mypy and pyright
+	@$(PY) -m mypy
+	@$(PY) -m pyright --pythonpath $(PY)
+
+# A variant keeps its compiled files between runs; all else is laid anew from the tree.
+define lay
+	@mkdir -p $(VARIANTS)/$(1)
+	@find $(VARIANTS)/$(1) -type f ! -name '*.so' ! -name '*.cpp' ! -path '*/build/*' -delete
+	@tar --exclude='*.so' --exclude='*.cpp' --exclude=__pycache__ -cf - $(SOURCES) \
+		| tar -xf - -C $(VARIANTS)/$(1)
+endef
+
+.PHONY: debug-test
+debug-test: $(VENV)/ready-build $(VENV)/ready-test ## run the tests with assertions and balance counters
+	$(call lay,debug)
+	@cd $(VARIANTS)/debug && export GRAPHFLOW_DEBUG=1 && \
+		$(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/ready-build $(VENV)/ready-test ## measure line coverage and hold it to its floors
+	$(call lay,trace)
+	@cd $(VARIANTS)/trace && export GRAPHFLOW_TRACE=1 && \
+		$(PY) setup.py --quiet build_ext --inplace && \
+		$(PYTEST) --cov --cov-report=json:coverage.json $(PYTEST_ARGS) && \
+		$(PY) tests/gates/coverage_gate.py coverage.json
+
+# The libraries are preloaded by env on the Python process itself: a shell crashes under libtsan.
+.PHONY: tsan
+tsan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under ThreadSanitizer
+	$(call lay,tsan)
+	@cd $(VARIANTS)/tsan && export GRAPHFLOW_SANITIZE=thread && \
+		$(PY) setup.py --quiet build_ext --inplace && \
+		env LD_PRELOAD="$(TSAN)" TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1 history_size=4" \
+			$(PYTEST) -p no:cacheprovider $(PYTEST_ARGS)
+
+.PHONY: asan
+asan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under AddressSanitizer
+	$(call lay,asan)
+	@cd $(VARIANTS)/asan && export GRAPHFLOW_SANITIZE=address && \
+		$(PY) setup.py --quiet build_ext --inplace && \
+		env LD_PRELOAD="$(ASAN)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
+			$(PYTEST) -p no:cacheprovider $(PYTEST_ARGS)

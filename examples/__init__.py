@@ -1,0 +1,1 @@
+"""Programs that use graphflow; each is a package of its own."""

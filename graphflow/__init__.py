@@ -1,0 +1,78 @@
+"""An in-process dataflow runtime: small nodes, typed bounded edges, worker threads."""
+
+import sys
+
+__version__ = "0.1.0"
+
+try:
+    from graphflow.core.edge import Edge
+    from graphflow.core.message import Message, MessageType
+    from graphflow.core.policy import (
+        Block,
+        Coalesce,
+        Drop,
+        Latest,
+        Policy,
+        PutResult,
+        block,
+        coalesce,
+        drop,
+        latest,
+    )
+    from graphflow.core.port import Port, PortDirection, PortSpec
+except ImportError as error:
+    raise ImportError(
+        "graphflow's compiled core is missing, or is not for this Python "
+        f"({sys.version_info[0]}.{sys.version_info[1]}): run `pip install .`, or `make build` in a "
+        f"checkout ({error})"
+    ) from error
+
+from graphflow.config import ErrorPolicy, PriorityBand, SchedulerConfig
+from graphflow.errors import (
+    BackpressureError,
+    EdgeClosed,
+    GraphflowError,
+    GraphValidationError,
+    SchedulerStateError,
+    SchemaError,
+    UnknownEdgeError,
+)
+from graphflow.node import Node
+from graphflow.report import ShutdownReport
+from graphflow.scheduler import Scheduler
+from graphflow.subgraph import Subgraph
+from graphflow.validation import ValidationIssue
+
+__all__ = [
+    "BackpressureError",
+    "Block",
+    "Coalesce",
+    "Drop",
+    "Edge",
+    "EdgeClosed",
+    "ErrorPolicy",
+    "GraphValidationError",
+    "GraphflowError",
+    "Latest",
+    "Message",
+    "MessageType",
+    "Node",
+    "Policy",
+    "Port",
+    "PortDirection",
+    "PortSpec",
+    "PriorityBand",
+    "PutResult",
+    "Scheduler",
+    "SchedulerConfig",
+    "SchedulerStateError",
+    "SchemaError",
+    "ShutdownReport",
+    "Subgraph",
+    "UnknownEdgeError",
+    "ValidationIssue",
+    "block",
+    "coalesce",
+    "drop",
+    "latest",
+]

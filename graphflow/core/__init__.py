@@ -1,0 +1,1 @@
+"""The compiled core: messages, ports, policies, edges, and the engine that decides what runs."""

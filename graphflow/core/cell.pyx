@@ -1,0 +1,666 @@
+# A node in a run: the turn of a worker inside it, what its hooks send, and what happens when they fail.
+#
+# The dispatcher decides what the worker does next (choose); this file does it. One worker is inside a cell at a time, so
+# nothing here is locked: the fields belong to that worker. Hooks run with no lock held.
+#
+# A turn ends at a message boundary when there is nothing more to do, the batch is used up, something was deferred (the
+# outbox masks the rest), or something above it became ready (`poke` for its own node, `urgent` for others: two relaxed
+# peeks a message).
+
+import logging
+import traceback
+
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+from graphflow.core.context cimport Context, here
+from graphflow.core.dispatch cimport Dispatch
+from graphflow.core.edge cimport Edge
+from graphflow.core.lock cimport peek
+from graphflow.core.message cimport KIND_CONTROL, KIND_DATA, Message, make_child, make_message
+from graphflow.core.policy cimport (
+    POLICY_BLOCK,
+    POLICY_COALESCE,
+    POLICY_CUSTOM,
+    VERDICT_BLOCKED,
+    VERDICT_DEFERRED,
+    VERDICT_DROPPED,
+    VERDICT_OK,
+    put_result,
+)
+from graphflow.core.queue cimport ANSWER_CLOSED, CLOSED, EdgeEnd
+from graphflow.core.ring cimport Ring, new_ring
+from graphflow.core.state cimport (
+    CONTROL_WORK,
+    DATA_WORK,
+    DRAIN_HOOK,
+    DRAINING,
+    FLUSH_WORK,
+    HAS_HELD,
+    HAS_SOURCE,
+    HELD_WORK,
+    HOOK_WORK,
+    LANE_LEVEL,
+    NO_WORK,
+    RUNNING,
+    SOURCE_WORK,
+    START_HOOK,
+    STOP_HOOK,
+    TICK_WORK,
+    Hook,
+    InletState,
+    NodeState,
+    Work,
+)
+
+from graphflow.config import ErrorPolicy
+from graphflow.errors import BackpressureError, GraphValidationError
+from graphflow.validation import unknown_output
+
+cdef extern from "Python.h":
+    bint PyGen_CheckExact(object value) noexcept
+    bint PyCoro_CheckExact(object value) noexcept
+
+cdef enum:
+    ERRORS_KEPT = 8             # exceptions kept of each node; all are counted
+    ERRORS_LOGGED = 16          # of each node, then only powers of two
+
+cdef object CONTINUE = ErrorPolicy.CONTINUE
+cdef object STOP_NODE = ErrorPolicy.STOP_NODE
+cdef object STOP_GRAPH = ErrorPolicy.STOP_GRAPH
+
+log = logging.getLogger("graphflow.node")
+
+
+cdef class Inlet(EdgeEnd):
+    """Where an edge enters a node; see the declarations."""
+
+    cdef void arrived(self, bint control) noexcept:
+        self.dispatch.arrived(&self.state, control)
+
+    cdef void shut(self) noexcept:
+        self.dispatch.input_closed(&self.state)
+
+
+cdef class Outlet(EdgeEnd):
+    """Where an edge leaves a node; see the declarations."""
+
+    cdef void room(self) noexcept:
+        self.dispatch.room(self.state)
+
+    cdef void shut(self) noexcept:
+        self.dispatch.room(self.state)
+
+    def waiting(self):
+        """Items that the node emitted here and that found no room yet."""
+        return peek(self.deferred.count) + peek(self.deferred_control.count)
+
+
+cdef class Cell:
+    """A node in a run; see the declarations."""
+
+    # ======================================================================================== a turn
+
+    cdef int turn(self) except -1:
+        """Run the node until its turn ends. The worker has entered it."""
+        cdef Context* context = here()
+        cdef void* outer = context.turn
+        context.turn = <void*>self
+        self.may_emit = True
+        try:
+            self.run()
+        finally:
+            self.may_emit = False
+            context.turn = outer
+
+    cdef int run(self) except -1:
+        cdef NodeState* state = self.state
+        cdef InletState* inlet = NULL
+        cdef int left = state.batch_left
+        cdef int quantum = 0
+        cdef int lanes_done = 0
+        cdef int level
+        cdef Work work
+        cdef bint cut = False
+        while left > 0 and not cut:
+            self.show_outbox()
+            work = self.dispatch.choose(state, &inlet, &quantum, lanes_done)
+            lanes_done = 0
+            level = 0
+            quantum = min(quantum, left)
+            if work == NO_WORK:
+                break
+            elif work == HOOK_WORK:
+                self.hook()
+                break
+            elif work == FLUSH_WORK:
+                level = state.room_level
+                self.flush()
+            elif work == CONTROL_WORK:
+                level = LANE_LEVEL
+                lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
+                left -= lanes_done
+            elif work == TICK_WORK:
+                left -= self.tick()
+            elif work == HELD_WORK:
+                level = self.held_level
+                left -= self.drive(left)
+            elif work == DATA_WORK:
+                level = inlet.band
+                left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
+            elif work == SOURCE_WORK:
+                left -= self.pull(left)
+            cut = left > 0 and peek(state.crew.urgent) > level
+        self.show_outbox()
+        self.dispatch.end_turn(state, cut, left)
+        return 0
+
+    cdef bint interrupted(self, int level) noexcept:
+        """At a message boundary: must the worker look up from what it is doing?"""
+        return (
+            self.outbox > 0 or self.control_outbox > 0 or self.held is not None
+            or peek(self.state.poke) != 0 or peek(self.state.crew.urgent) > level
+        )
+
+    # ======================================================================================== handling
+
+    cdef int take_data(self, Inlet inlet, int quantum) except -1:
+        """Handle up to `quantum` data messages of one input; returns how many."""
+        cdef Edge edge = inlet.edge
+        cdef int level = inlet.state.band
+        cdef int done = 0
+        cdef object item
+        while done < quantum:
+            item = edge.take_plain() if not edge.wraps else None
+            if item is None:
+                item = edge.take_data(True)
+                if item is None:
+                    return done         # seen empty: the edge tells of the next item
+            done += 1
+            self.handle(inlet.port, item, level)
+            if self.interrupted(level):
+                break
+        self.dispatch.inlet_left(&inlet.state, False)
+        return done
+
+    cdef int take_lane(self, Inlet inlet, int quantum) except -1:
+        """Handle up to `quantum` control messages of one input; returns how many."""
+        cdef int done = 0
+        cdef object item
+        while done < quantum and self.control_outbox == 0:
+            item = inlet.edge.take_lane(True)
+            if item is None:
+                return done
+            done += 1
+            self.handle(inlet.port, item, LANE_LEVEL)
+        self.dispatch.inlet_left(&inlet.state, True)
+        return done
+
+    cdef int handle(self, str port, object item, int level) except -1:
+        """Call on_message with one item."""
+        cdef Message message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
+        cdef Message before = self.current      # a control message may come while another handler is suspended
+        cdef object result
+        self.current = message
+        self.in_handler += 1
+        try:
+            result = self.on_message(port, message)
+            if result is None:
+                self.handled += 1
+            else:
+                self.settle(result, message, level, "on_message")
+        except BaseException as error:
+            self.failed += 1
+            self.fail("on_message", error, message, True)
+        finally:
+            self.in_handler -= 1
+            self.current = before
+        return 0
+
+    cdef int settle(self, object result, Message message, int level, str hook) except -1:
+        """A hook returned something: a generator is driven, anything but a coroutine is ignored."""
+        if PyCoro_CheckExact(result):
+            result.close()
+            raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
+        if not PyGen_CheckExact(result):
+            self.handled += message is not None
+            return 0
+        if level == LANE_LEVEL:
+            for value in result:        # control does not wait for room: it is run to its end at once
+                self.send_yielded(value)
+            self.handled += 1
+            return 0
+        self.held = result
+        self.held_message = message
+        self.held_level = level
+        self.drive(self.state.batch_left)
+        if self.held is not None:
+            self.dispatch.hold(self.state, self.held_level)
+        return 0
+
+    cdef int drive(self, int quantum) except -1:
+        """Go on with a suspended generator handler, up to `quantum` values; returns how many were emitted."""
+        cdef int done = 0
+        cdef Message before = self.current
+        cdef object thrown = None
+        cdef object generator = self.held
+        self.current = self.held_message
+        try:
+            while done < quantum or thrown is not None:
+                if thrown is None:
+                    value = next(generator)
+                else:
+                    value = generator.throw(thrown)
+                    thrown = None
+                done += 1
+                try:
+                    self.send_yielded(value)
+                except Exception as error:
+                    thrown = error          # the handler sees it where it yielded
+                if self.outbox > 0 or self.control_outbox > 0 or peek(self.state.poke) != 0:
+                    if thrown is None:
+                        break
+        except StopIteration:
+            self.handled += self.held_message is not None
+            self.let_go()
+        except BaseException as error:
+            self.failed += self.held_message is not None
+            message = self.held_message
+            self.let_go()
+            self.fail("on_message", error, message, True)
+        finally:
+            self.current = before
+        return done
+
+    cdef int let_go(self) except -1:
+        """A generator handler has ended."""
+        self.held = None
+        self.held_message = None
+        self.dispatch.ended(self.state, HAS_HELD)
+        return 0
+
+    cdef int tick(self) except -1:
+        self.ticks += 1
+        try:
+            result = self.node.on_tick()
+            if result is not None:
+                self.settle(result, None, 0, "on_tick")
+        except BaseException as error:
+            self.fail("on_tick", error, None, True)
+        return 1
+
+    cdef int pull(self, int quantum) except -1:
+        """Take up to `quantum` values from a source; returns how many. It ends when it is exhausted, has raised, is told
+        to (draining), or has nobody left to send to."""
+        cdef int done = 0
+        cdef object thrown = None
+        cdef object value
+        if peek(self.dispatch.phase) == DRAINING or self.all_closed():
+            self.end_source()
+            return 0
+        try:
+            while done < quantum or thrown is not None:
+                if thrown is None:
+                    value = next(self.source)
+                else:
+                    value = self.source.throw(thrown)
+                    thrown = None
+                done += 1
+                try:
+                    self.send_yielded(value)
+                except Exception as error:
+                    if not hasattr(self.source, "throw"):
+                        raise
+                    thrown = error
+                if thrown is None and self.interrupted(0):
+                    break
+            return done
+        except StopIteration:
+            self.source = None
+            self.dispatch.ended(self.state, HAS_SOURCE)
+        except BaseException as error:
+            self.source = None
+            self.source_failed = True
+            self.dispatch.ended(self.state, HAS_SOURCE)
+            self.fail("produce", error, None, True)
+        return done + 1
+
+    cdef bint all_closed(self) noexcept:
+        """True if the node has outputs connected and every one of them is closed."""
+        cdef Outlet outlet
+        for outlet in self.outlets:
+            if not outlet.edge.special & CLOSED:
+                return False
+        return len(self.outlets) > 0
+
+    cdef int end_source(self) except -1:
+        """Close the generator of produce(): its finally blocks run, and may still emit."""
+        source, self.source = self.source, None
+        self.dispatch.ended(self.state, HAS_SOURCE)
+        try:
+            if hasattr(source, "close"):
+                source.close()
+        except BaseException as error:
+            self.source_failed = True
+            self.fail("produce", error, None, False)
+        return 0
+
+    # ======================================================================================== sending
+
+    cdef object emit(self, object port, object value):
+        """Send to every edge of an output port; see NodeBase.emit."""
+        cdef PyObject* found = PyDict_GetItemWithError(self.outs, port)
+        cdef tuple outlets
+        cdef Message message
+        if found == NULL:
+            raise GraphValidationError([unknown_output(self.path, port, tuple(self.outs))])
+        outlets = <tuple>found
+        message = self.as_message(value)
+        if len(outlets) == 1:
+            return put_result(self.send(<Outlet>outlets[0], message))
+        return put_result(self.send_all(outlets, message))
+
+    cdef Message as_message(self, object value):
+        if type(value) is Message:
+            return <Message>value
+        if value is None:
+            raise TypeError(
+                f"node {self.path!r}: a bare None is not an item; to send None emit Message(MessageType.DATA, None)"
+            )
+        if self.current is not None:
+            return make_child(value, self.current)
+        return make_message(KIND_DATA, value)
+
+    cdef int send(self, Outlet outlet, Message message) except -1:
+        """Send to one edge."""
+        cdef Edge edge = outlet.edge
+        cdef object held
+        cdef bint control = message.kind == KIND_CONTROL
+        if not control and not edge.wraps and edge.spec is None and outlet.deferred.count == 0:
+            if edge.put_plain(message):
+                return VERDICT_OK
+        held = edge.prepare(message)
+        if self.outbox + self.control_outbox >= self.outbox_limit and self.needs_outbox(outlet, held, control):
+            raise self.overflow()
+        return self.deliver(outlet, held, control)
+
+    cdef int send_all(self, tuple outlets, Message message) except -1:
+        """Send to every edge of a port: first all that can raise on any of them, then the copies."""
+        cdef Outlet outlet
+        cdef bint control = message.kind == KIND_CONTROL
+        cdef int strongest = VERDICT_OK
+        cdef Py_ssize_t needed = 0
+        cdef list copies = []
+        cdef object held
+        for outlet in outlets:
+            held = outlet.edge.prepare(message)
+            copies.append(held)
+            needed += self.needs_outbox(outlet, held, control)
+        if needed > 0 and self.outbox + self.control_outbox + needed > self.outbox_limit:
+            raise self.overflow()
+        for outlet, held in zip(outlets, copies):
+            strongest = max(strongest, self.deliver(outlet, held, control))
+        return strongest
+
+    cdef object overflow(self):
+        return BackpressureError(
+            f"node {self.path!r}: its outbox holds {self.outbox + self.control_outbox} messages that found no room, and "
+            f"outbox_limit is {self.outbox_limit}; return from the hook when emit answers DEFERRED, and the node goes on "
+            f"when there is room"
+        )
+
+    cdef bint needs_outbox(self, Outlet outlet, object held, bint control) noexcept:
+        """Might this copy have to wait in the outbox?"""
+        cdef Edge edge = outlet.edge
+        if control:
+            return outlet.deferred_control.count > 0 or edge.lane.count >= edge.lane_limit
+        if outlet.deferred.count > 0:
+            return True
+        if edge.policy_kind == POLICY_CUSTOM:
+            return True
+        if edge.policy_kind != POLICY_BLOCK and edge.policy_kind != POLICY_COALESCE:
+            return False
+        return edge.crowded(held)
+
+    cdef int deliver(self, Outlet outlet, object held, bint control) except -1:
+        """Offer a copy to its edge by the edge's policy; what is refused waits in the outbox, behind what waits already.
+        Raises nothing but what kills a process."""
+        cdef Ring waiting = outlet.deferred_control if control else outlet.deferred
+        cdef int answer
+        if waiting.count > 0:
+            return self.defer(outlet, held, control)
+        answer = self.offer(outlet.edge, held, control)
+        if answer == VERDICT_BLOCKED:
+            return self.defer(outlet, held, control)
+        return answer
+
+    cdef int offer(self, Edge edge, object held, bint control) except -1:
+        """One offer by a policy that may be the user's: its errors are the edge's, logged and counted."""
+        cdef int answer
+        try:
+            answer = edge.offer(held, control, None, NULL, True, False)
+        except Exception as error:
+            edge.note_closed(True)
+            log.error(
+                "%s: the policy of the edge raised; the message is dropped", edge.id, exc_info=error,
+                extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
+            )
+            return VERDICT_DROPPED
+        if answer == ANSWER_CLOSED:
+            edge.note_closed(False)
+            return VERDICT_DROPPED
+        return answer
+
+    cdef int defer(self, Outlet outlet, object held, bint control) except -1:
+        """Keep a copy in the outbox."""
+        cdef Ring ring = outlet.deferred_control if control else outlet.deferred
+        cdef PyObject* mine = <PyObject*>held
+        if ring.count > ring.mask:
+            ring.adopt(new_ring(max(8, 2 * ring.size())))
+        Py_INCREF(held)
+        ring.push(&mine)
+        Py_DECREF(<object>mine)
+        if control:
+            self.control_outbox += 1
+        else:
+            self.outbox += 1
+        return VERDICT_DEFERRED
+
+    cdef int flush(self) except -1:
+        """Move what is deferred to its edges, control first, as far as there is room."""
+        cdef Outlet outlet
+        for outlet in self.outlets:
+            if outlet.deferred_control.count > 0:
+                self.control_outbox -= self.flush_ring(outlet, outlet.deferred_control, True)
+        for outlet in self.outlets:
+            if outlet.deferred.count > 0:
+                self.outbox -= self.flush_ring(outlet, outlet.deferred, False)
+        return 0
+
+    cdef int flush_ring(self, Outlet outlet, Ring ring, bint control) except -1:
+        cdef PyObject* gone
+        cdef int moved = 0
+        while ring.count > 0:
+            if self.offer(outlet.edge, <object>ring.at(0)[0], control) == VERDICT_BLOCKED:
+                break
+            gone = <PyObject*>None
+            Py_INCREF(None)
+            ring.pop(&gone)
+            Py_DECREF(<object>gone)
+            moved += 1
+        return moved
+
+    cdef int show_outbox(self) except -1:
+        """Tell the dispatcher when the outbox has become empty or is not any more."""
+        cdef bint data = self.outbox > 0
+        cdef bint control = self.control_outbox > 0
+        cdef Outlet outlet
+        cdef int level = 0
+        cdef int64_t expiry
+        if not data and not control and not self.shown_data and not self.shown_control:
+            return 0
+        for outlet in self.outlets:
+            if outlet.deferred.count > 0 or outlet.deferred_control.count > 0:
+                level = max(level, outlet.band)
+                if outlet.edge.ttl_ns > 0:
+                    expiry = outlet.edge.expiry_wait_ns()
+                    if expiry >= 0:
+                        self.dispatch.expect_room(self.state, expiry)
+        self.dispatch.set_outbox(self.state, data, control, level)
+        self.shown_data = data
+        self.shown_control = control
+        return 0
+
+    cdef int send_yielded(self, object value) except -1:
+        """Emit what a generator yielded: to the only output, or a (port, payload) pair where there are several."""
+        if self.only_out is not None:
+            self.emit(self.only_out, value)
+        elif type(value) is tuple and len(<tuple>value) == 2:
+            self.emit((<tuple>value)[0], (<tuple>value)[1])
+        elif len(self.outs) == 0:
+            raise TypeError(f"node {self.path!r} yielded {value!r:.100} but has no output port")
+        else:
+            raise TypeError(
+                f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not {value!r:.100}"
+            )
+        return 0
+
+    # ======================================================================================== life cycle
+
+    cdef int hook(self) except -1:
+        """Run the life-cycle hook that was granted."""
+        cdef Hook which = self.state.hook
+        if which == START_HOOK:
+            self.start_hook()
+        elif which == DRAIN_HOOK:
+            self.drain_hook()
+        elif which == STOP_HOOK:
+            self.stop_hook()
+        return 0
+
+    cdef int start_hook(self) except -1:
+        """on_start, and the generator of a source. A node that fails here is stopped."""
+        cdef bint failed = False
+        try:
+            if self.has_start:
+                self.refuse_coroutine(self.node.on_start(), "on_start")
+            if self.is_source:
+                self.source = iter(self.node.produce())
+        except BaseException as error:
+            failed = True
+            self.dispatch.ended(self.state, HAS_SOURCE)
+            self.fail("on_start", error, None, False)
+        self.dispatch.hook_done(self.state, START_HOOK, failed)
+        if failed:
+            self.close_inputs()
+        return 0
+
+    cdef int drain_hook(self) except -1:
+        try:
+            result = self.node.on_drain()
+            if result is not None:
+                self.settle(result, None, 0, "on_drain")
+        except BaseException as error:
+            self.fail("on_drain", error, None, False)
+        self.dispatch.hook_done(self.state, DRAIN_HOOK, False)
+        return 0
+
+    cdef int stop_hook(self) except -1:
+        """Close what is suspended, then on_stop; nothing may be emitted any more."""
+        self.may_emit = False
+        self.abandon_held()
+        if self.source is not None:
+            self.end_source()
+        try:
+            if self.has_stop:
+                self.refuse_coroutine(self.node.on_stop(), "on_stop")
+        except BaseException as error:
+            self.fail("on_stop", error, None, False)
+        self.dispatch.hook_done(self.state, STOP_HOOK, False)
+        return 0
+
+    cdef int abandon_held(self) except -1:
+        """Close a suspended handler: its message is abandoned."""
+        if self.held is None:
+            return 0
+        held = self.held
+        self.abandoned += self.held_message is not None
+        self.let_go()
+        try:
+            held.close()
+        except BaseException as error:
+            self.fail("on_message", error, None, False)
+        return 0
+
+    cdef int refuse_coroutine(self, object result, str hook) except -1:
+        if PyCoro_CheckExact(result):
+            result.close()
+            raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
+        return 0
+
+    cdef int close_inputs(self) except -1:
+        """The node is stopped: its edges take nothing more, what is queued for it counts as dropped (closed)."""
+        cdef Inlet inlet
+        for inlet in self.inlets:
+            inlet.edge.shut()
+            inlet.edge.clear_out(0, True)
+        return 0
+
+    # ======================================================================================== errors
+
+    cdef int fail(self, str hook, object error, Message message, bint governed) except -1:
+        """An exception left a hook. `governed`: the node's error policy applies."""
+        self.error_count += 1
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self.engine.fatal(self.path, error)
+            return 0
+        if self.has_on_error:
+            try:
+                self.node.on_error(error, message)
+            except BaseException as second:
+                self.report("on_error", second)
+        self.report(hook, error)
+        if len(self.errors) < ERRORS_KEPT:
+            self.errors.append(release_frames(error))
+        if governed and self.error_policy is STOP_GRAPH:
+            self.engine.fatal(self.path, error)
+        elif governed and self.error_policy is STOP_NODE:
+            self.dispatch.stop_node(self.state)
+            self.abandon_held()
+            if self.source is not None:
+                self.end_source()
+            self.close_inputs()
+        return 0
+
+    cdef int report(self, str hook, object error) except -1:
+        """Log an error of the node; a flood of them is thinned out, and says so."""
+        cdef int64_t count = self.error_count
+        if count > ERRORS_LOGGED and count & (count - 1):
+            return 0
+        log.error(
+            "node %s: %s raised %s (error %d of this node)%s", self.path, hook, type(error).__name__, count,
+            "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
+            exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
+        )
+        return 0
+
+    def release(self):
+        """After the run: let go of everything that refers back to it."""
+        self.over = True
+        self.on_message = None
+        self.current = None
+        self.source = None
+        self.held = None
+        self.held_message = None
+
+
+cdef object release_frames(object error):
+    """The error with its traceback's frames emptied: it is kept, the messages in them are not."""
+    cdef int depth = 0
+    chained = error
+    while chained is not None and depth < 16:
+        traceback.clear_frames(chained.__traceback__)
+        chained = chained.__cause__ or chained.__context__
+        depth += 1
+    return error

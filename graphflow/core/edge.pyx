@@ -1,0 +1,485 @@
+# The edge as its users see it: checks and wraps what comes in, asks policies, and waits for the queue (queue.pyx), which
+# decides. Nothing here holds a lock.
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.clock cimport SYSTEM_CLOCK
+from graphflow.core.conflate cimport conflate
+from graphflow.core.context cimport here
+from graphflow.core.entry cimport Entry
+from graphflow.core.lock cimport acquire
+from graphflow.core.keyindex cimport new_index
+from graphflow.core.message cimport KIND_CONTROL, KIND_ERROR, Message
+from graphflow.core.policy cimport (
+    POLICY_BLOCK,
+    POLICY_COALESCE,
+    POLICY_CUSTOM,
+    POLICY_LATEST,
+    VERDICT_BLOCKED,
+    VERDICT_DROPPED,
+    VERDICT_OK,
+    VERDICT_REPLACED,
+    Coalesce,
+    PolicyKind,
+    ask,
+    check_policy,
+    kind_of,
+    put_result,
+)
+from graphflow.core.port cimport PortSpec
+from graphflow.core.queue cimport (
+    ANSWER_CLOSED,
+    ANSWER_WAIT,
+    BYTES,
+    CLOSED,
+    KEYED,
+    PUTTERS,
+    TTL,
+    Counts,
+    EdgeQueue,
+)
+from graphflow.core.ring cimport new_ring
+from graphflow.core.waiter cimport MOVED, RETRY, SHUT, WAITING, Wait, Waiter, new_waiter, timeout_ns_of
+
+from graphflow.core.policy import Block
+from graphflow.errors import EdgeClosed, SchedulerStateError, SchemaError
+from graphflow.stats import EdgeStats
+
+cdef Py_ssize_t LARGEST = 2**62
+
+
+cdef Py_ssize_t positive(object value, str name) except -1:
+    """A bound as a C integer; TypeError or ValueError naming it."""
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name} must be a positive whole number, not {value!r}")
+    number = value.__index__()
+    if not 1 <= number <= LARGEST:
+        raise ValueError(f"{name} must be a whole number from 1 to 2**62, not {value!r}")
+    return number
+
+
+cdef int64_t seconds_ns(object value, str name) except -1:
+    if isinstance(value, (bool, str, bytes)) or not hasattr(type(value), "__float__"):
+        raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
+    seconds = float(value)
+    if not 1e-9 <= seconds <= 1e9:
+        raise ValueError(f"{name} must be more than 0 and at most 1e9 seconds, not {value!r}")
+    return <int64_t>(seconds * 1e9)
+
+
+cdef bint is_control(object item) noexcept:
+    return type(item) is Message and (<Message>item).kind == KIND_CONTROL
+
+
+cdef class Edge(EdgeQueue):
+    """A typed, bounded, thread-safe queue from one port to another.
+
+    capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
+    after which an item is not delivered but counted as expired; control_capacity: CONTROL messages, in a lane of their
+    own that overtakes the data and takes no room from it. spec: a PortSpec whose schema the payloads must match.
+    default_policy: what happens to a newcomer on a full edge, Block() if None.
+
+    Messages and raw values may be put; a bare None is not an item. Raises ValueError or TypeError, naming the argument,
+    for bounds and policies that are none.
+    """
+
+    def __cinit__(
+        self, source_node, source_port, target_node, target_port, capacity=1024, spec=None, default_policy=None, *,
+        max_bytes=None, ttl_s=None, control_capacity=64, **others,
+    ):
+        size_of = others.pop("sizeof", None)    # a keyword of Cython's, so it cannot be named above
+        if others:
+            raise TypeError(f"Edge() got an unexpected keyword argument {next(iter(others))!r}")
+        for name, value in (
+            ("source_node", source_node), ("source_port", source_port),
+            ("target_node", target_node), ("target_port", target_port),
+        ):
+            if not isinstance(value, str) or not value:
+                raise TypeError(f"{name} must be a non-empty str, not {value!r}")
+        if spec is not None and not isinstance(spec, PortSpec):
+            raise TypeError(f"spec must be a PortSpec or None, not {spec!r}")
+        if size_of is not None and not callable(size_of):
+            raise TypeError(f"sizeof must be callable as sizeof(payload) or None, not {size_of!r}")
+        self.limit = positive(capacity, "capacity")
+        self.lane_limit = positive(control_capacity, "control_capacity")
+        self.policy = Block() if default_policy is None else check_policy(default_policy, "default_policy")
+        self.policy_kind = kind_of(self.policy)
+        self.spec = spec
+        self.clock = SYSTEM_CLOCK
+        self.size_of = size_of
+        self.ttl_s = ttl_s
+        self.data = new_ring(8)
+        self.lane = new_ring(1)
+        if max_bytes is not None:
+            self.byte_limit = positive(max_bytes, "max_bytes")
+        if max_bytes is not None or size_of is not None:
+            self.special |= BYTES
+        if ttl_s is not None:
+            self.ttl_ns = seconds_ns(ttl_s, "ttl_s")
+            self.special |= TTL
+        if self.policy_kind == POLICY_COALESCE and (<Coalesce>self.policy).key is not None:
+            self.special |= KEYED
+            self.index = new_index(self.data.size())
+        self.wraps = bool(self.special & (BYTES | TTL | KEYED))
+        self.source_port = source_port
+        self.target_port = target_port
+        self._relocate(source_node, target_node)
+
+    def _relocate(self, str source_node, str target_node):
+        """Name the ends by their full paths, as the graph that now holds the edge sees them."""
+        self.source_node = source_node
+        self.target_node = target_node
+        self.id = f"{source_node}:{self.source_port}->{target_node}:{self.target_port}"
+
+    cdef str label(self):
+        return self.id
+
+    def __class_getitem__(cls, item):
+        """Edge[int] in annotations is Edge."""
+        return cls
+
+    def __repr__(self):
+        return f"<Edge {self.id} {self.depth()}/{self.capacity}>"
+
+    # ---------------------------------------------------------------------------------------- what it is
+
+    @property
+    def capacity(self):
+        """Items the edge holds."""
+        return self.limit
+
+    @property
+    def default_policy(self):
+        """What happens to a newcomer on a full edge."""
+        return self.policy
+
+    @property
+    def max_bytes(self):
+        """Bytes the edge holds, or None."""
+        return self.byte_limit or None
+
+    @property
+    def control_capacity(self):
+        """CONTROL messages the edge holds."""
+        return self.lane_limit
+
+    @property
+    def closed(self):
+        """True once close() was called: nothing more goes in."""
+        return bool(self.special & CLOSED)
+
+    def depth(self):
+        """Items here now, control messages included."""
+        self.expire_now()
+        return self.depth_peek()
+
+    def is_empty(self):
+        """True if there is nothing to get."""
+        return self.depth() == 0
+
+    def is_full(self):
+        """True if the data is full, by items or by bytes (the control lane does not count)."""
+        self.expire_now()
+        return self.data.count >= self.limit or (self.byte_limit > 0 and self.bytes >= self.byte_limit)
+
+    def stats(self):
+        """Counts of one moment, an EdgeStats: offered = delivered + dropped + replaced + coalesced + expired + depth +
+        undelivered."""
+        cdef Counts counts
+        cdef Py_ssize_t data, lane, held_bytes, limit
+        self.expire_now()
+        acquire(self.mu)
+        counts = self.counts
+        data = self.data.count
+        lane = self.lane.count
+        held_bytes = self.bytes
+        limit = self.limit
+        self.mu.unlock()
+        return EdgeStats(
+            offered=counts.offered, delivered=counts.delivered, dropped=counts.dropped, replaced=counts.replaced,
+            coalesced=counts.coalesced, expired=counts.expired, undelivered=counts.undelivered, depth=data + lane,
+            control_depth=lane, peak_depth=counts.peak_depth, capacity=limit, bytes=held_bytes, blocked=counts.blocked,
+            dropped_closed=counts.dropped_closed, dropped_error=counts.dropped_error,
+            merge_errors=counts.merge_errors,
+        )
+
+    cdef int expire_now(self) except -1:
+        cdef bint overdue
+        if self.ttl_ns > 0:
+            acquire(self.mu)
+            overdue = self.overdue()
+            self.mu.unlock()
+            if overdue:
+                self.expire()
+        return 0
+
+    # ---------------------------------------------------------------------------------------- what comes in
+
+    cdef object prepare(self, object item):
+        """Check an item and give what is stored for it; raises what the user is to see, and changes nothing."""
+        cdef Entry entry
+        cdef object payload
+        if type(item) is Message:
+            if (<Message>item).kind == KIND_CONTROL:
+                return item
+            payload = (<Message>item).payload
+            if self.spec is not None and (<Message>item).kind != KIND_ERROR and not self.spec.accepts(payload):
+                raise self.mismatch(payload)
+        else:
+            if item is None:
+                raise TypeError(
+                    f"{self.id}: a bare None is not an item; to send None put Message(MessageType.DATA, None)"
+                )
+            payload = item
+            if self.spec is not None and not self.spec.accepts(payload):
+                raise self.mismatch(payload)
+        if not self.wraps:
+            return item
+        entry = Entry()
+        entry.item = item
+        if self.ttl_ns > 0:
+            entry.stamp_ns = self.clock.now_ns()
+        entry.size = self.measure(payload, True)
+        if self.index is not None:
+            entry.key = (<Coalesce>self.policy).key(payload)
+            entry.hash = hash(entry.key)
+        return entry
+
+    cdef object mismatch(self, object payload):
+        return SchemaError(
+            f"{self.id}: a payload of type {type(payload).__name__} does not match the schema "
+            f"{self.spec.schema!r} of port {self.spec.name!r}: {payload!r:.100}"
+        )
+
+    cdef Py_ssize_t measure(self, object payload, bint bound) except -1:
+        """Bytes of a payload, on an edge that counts them; `bound`: ValueError if it can never fit."""
+        cdef Py_ssize_t size
+        if not self.special & BYTES:
+            return 0
+        if self.size_of is not None:
+            measured = self.size_of(payload)
+        elif hasattr(type(payload), "__len__"):
+            measured = payload.nbytes if isinstance(payload, memoryview) else len(payload)
+        else:
+            raise TypeError(
+                f"{self.id}: a {type(payload).__name__} has no len(); give the edge a sizeof(payload) for max_bytes"
+            )
+        if isinstance(measured, bool) or not hasattr(type(measured), "__index__"):
+            raise TypeError(f"{self.id}: sizeof must return a whole number of bytes, not {measured!r}")
+        number = measured.__index__()
+        if not 0 <= number <= LARGEST:
+            raise ValueError(f"{self.id}: sizeof must return 0 or more bytes, not {measured!r}")
+        size = number
+        if bound and self.byte_limit > 0 and size > self.byte_limit:
+            raise ValueError(
+                f"{self.id}: an item of {size} bytes can never fit: max_bytes is {self.byte_limit}"
+            )
+        return size
+
+    cdef int offer(
+        self, object held, bint control, object policy, Wait* wait, bint want_room, bint strict
+    ) except -1:
+        """Offer what prepare() returned; `policy` None is the edge's own. Answers as EdgeQueue.enter does."""
+        cdef PolicyKind kind = self.policy_kind
+        if control:
+            return self.enter(held, POLICY_BLOCK, False, True, wait, want_room)
+        if policy is None:
+            policy = self.policy
+        else:
+            kind = kind_of(policy)
+        if kind == POLICY_COALESCE:
+            return conflate(self, held, policy, wait, want_room, strict)
+        if kind == POLICY_CUSTOM:
+            return self.offer_custom(held, policy, wait, want_room)
+        return self.enter(held, kind, False, False, wait, want_room)
+
+    cdef int offer_custom(self, object held, object policy, Wait* wait, bint want_room) except -1:
+        cdef object item = (<Entry>held).item if self.wraps else held
+        cdef int verdict = ask(policy, self.limit, self.data.count, item)
+        if verdict == VERDICT_OK:
+            return self.enter(held, POLICY_BLOCK, False, False, wait, want_room)
+        if verdict == VERDICT_REPLACED:
+            return self.enter(held, POLICY_LATEST, True, False, wait, want_room)
+        return self.enter_not(verdict == VERDICT_DROPPED, wait, want_room)
+
+    cdef bint crowded(self, object held) noexcept:
+        """A moment's look: might a Block or Coalesce edge refuse this item?"""
+        return not self.fits((<Entry>held).size if self.wraps else 0) or self.special & PUTTERS != 0
+
+    def try_put(self, item, policy=None):
+        """Put without waiting; returns a PutResult (BLOCKED: refused, the item stays yours).
+
+        policy: for this put alone, instead of the edge's own; a Coalesce with a key cannot be one, and a keyed edge takes
+        none. Raises SchemaError, ValueError for an item larger than max_bytes, EdgeClosed."""
+        cdef int answer
+        cdef object held
+        if policy is not None:
+            self.check_put_policy(policy)
+        elif not self.wraps and self.spec is None and item is not None and not is_control(item):
+            if self.put_plain(item):
+                return put_result(VERDICT_OK)
+        held = self.prepare(item)
+        answer = self.offer(held, is_control(item), policy, NULL, False, True)
+        if answer == ANSWER_CLOSED:
+            raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+        return put_result(answer)
+
+    cdef int check_put_policy(self, object policy) except -1:
+        check_policy(policy, "policy")
+        if self.index is not None:
+            raise ValueError(f"{self.id} conflates by key: every put must use the edge's own policy, not {policy!r}")
+        if isinstance(policy, Coalesce) and (<Coalesce>policy).key is not None:
+            raise ValueError("a Coalesce with a key works only as an edge's own policy: give it to connect() or Edge()")
+        return 0
+
+    def put(self, item, timeout=None):
+        """Put, waiting up to `timeout` seconds (None: for ever) while a Block edge is full; returns a PutResult.
+
+        Raises TimeoutError (the item stays yours), EdgeClosed, SchemaError, ValueError for an item larger than max_bytes
+        or a negative timeout, SchedulerStateError where it would wait on a worker thread of the edge's own scheduler."""
+        cdef int64_t limit = timeout_ns_of(timeout)
+        cdef object held = self.prepare(item)
+        cdef bint control = is_control(item)
+        cdef int answer = self.offer(held, control, None, NULL, False, True)
+        if answer == VERDICT_BLOCKED:
+            answer = self.wait_put(held, control, limit)
+        if answer == ANSWER_CLOSED:
+            raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+        return put_result(answer)
+
+    def put_many(self, items, timeout=None):
+        """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
+
+        Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first."""
+        cdef int64_t limit = timeout_ns_of(timeout)
+        cdef int64_t until = self.clock.now_ns() + limit
+        cdef int answer
+        cdef Py_ssize_t accepted = 0
+        cdef bint control
+        cdef list pending = [(self.prepare(item), is_control(item)) for item in items]
+        for held, control in pending:
+            answer = self.offer(held, control, None, NULL, False, True)
+            if answer == VERDICT_BLOCKED:
+                try:
+                    answer = self.wait_put(held, control, limit if limit <= 0 else max(0, until - self.clock.now_ns()))
+                except TimeoutError:
+                    break
+            if answer == ANSWER_CLOSED:
+                if accepted == 0:
+                    raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+                break
+            accepted += 1
+        return accepted
+
+    cdef int wait_put(self, object held, bint control, int64_t timeout) except -1:
+        """Wait for room; answers as offer does, never BLOCKED. TimeoutError when `timeout` ns have passed."""
+        cdef Waiter waiter
+        cdef int answer
+        cdef int64_t until = self.clock.now_ns() + timeout
+        if timeout != 0:
+            self.refuse_worker("put", "emit() from the node, or try_put()")
+            waiter = new_waiter(
+                held, (<Entry>held).size if self.wraps and not control else 0, control or self.policy_kind == POLICY_BLOCK
+            )
+            while True:
+                answer = self.offer(held, control, None, &waiter.wait, False, True)
+                if answer == VERDICT_BLOCKED:
+                    raise SchedulerStateError(
+                        f"{self.id}: put() inside a merge function would wait for that very merge; use try_put()"
+                    )
+                if answer != ANSWER_WAIT:
+                    return answer
+                try:
+                    self.sleep(waiter, timeout, until)
+                finally:
+                    self.withdraw(&waiter.wait, control)
+                if waiter.wait.state == MOVED:
+                    return VERDICT_OK
+                if waiter.wait.state == SHUT:
+                    return ANSWER_CLOSED
+                if waiter.wait.state == WAITING:
+                    break
+        raise TimeoutError(f"{self.id} was full for {timeout / 1e9:g} s; the item was not put")
+
+    cdef int sleep(self, Waiter waiter, int64_t timeout, int64_t until) except -1:
+        """Park until rung or out of time. Where items may expire, wake when the oldest does and make its room known."""
+        cdef int64_t rest
+        cdef int64_t expiry
+        while True:
+            rest = -1 if timeout < 0 else max(0, until - self.clock.now_ns())
+            expiry = self.expiry_wait_ns() if self.ttl_ns > 0 else -1
+            if expiry < 0 or (0 <= rest <= expiry):
+                waiter.park(rest)
+                return 0
+            if waiter.park(expiry):
+                return 0
+            self.expire_now()
+
+    cdef int refuse_worker(self, str call, str instead) except -1:
+        if self.owner != 0 and here().scheduler == self.owner:
+            raise SchedulerStateError(
+                f"{self.id}: {call}() would wait on a thread of the edge's own scheduler, which could then not make "
+                f"room; use {instead}"
+            )
+        return 0
+
+    # ---------------------------------------------------------------------------------------- what goes out
+
+    def try_get(self):
+        """The next item, control messages first, or None if there is none."""
+        item = self.take_plain() if not self.wraps else None
+        return item if item is not None else self.take_any(NULL)
+
+    def get(self, timeout=None):
+        """The next item, waiting up to `timeout` seconds (None: for ever).
+
+        Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread of
+        the edge's own scheduler."""
+        cdef int64_t limit = timeout_ns_of(timeout)
+        item = self.take_any(NULL)
+        return item if item is not None else self.wait_get(limit)
+
+    def get_many(self, max, timeout=0):
+        """Up to `max` items in order: waits up to `timeout` seconds for the first, then takes what is there.
+
+        Returns an empty list when the time is up. Raises EdgeClosed (closed and empty)."""
+        cdef Py_ssize_t most = positive(max, "max")
+        cdef int64_t limit = timeout_ns_of(timeout)
+        items = self.take_many(most)
+        if items:
+            return items
+        try:
+            items = [self.wait_get(limit)]
+        except TimeoutError:
+            return []
+        return items + self.take_many(most - 1)
+
+    cdef object wait_get(self, int64_t timeout):
+        cdef Waiter waiter = new_waiter(None, 0, False)
+        cdef int64_t until = self.clock.now_ns() + timeout
+        if timeout != 0 and not (self.special & CLOSED):
+            self.refuse_worker("get", "on_message() of a connected node, or try_get()")
+        while True:
+            item = self.take_any(&waiter.wait)
+            if item is not None:
+                return item
+            if waiter.wait.state == SHUT:
+                raise EdgeClosed(f"{self.id} is closed and empty")
+            try:
+                self.sleep(waiter, timeout, until)
+            finally:
+                self.leave_get(&waiter.wait)
+            if waiter.wait.state == WAITING:
+                item = self.take_any(NULL)
+                if item is not None:
+                    return item
+                raise TimeoutError(f"{self.id} was empty for {timeout / 1e9:g} s")
+
+    def close(self):
+        """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken, then gets raise it too."""
+        self.shut()
+
+    def set_capacity(self, capacity):
+        """Change the capacity: more room is handed out at once; with less nothing is lost, the edge is over-full until
+        it drains. Raises ValueError or TypeError."""
+        self.resize(positive(capacity, "capacity"))

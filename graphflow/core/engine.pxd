@@ -1,0 +1,21 @@
+from graphflow.core.cell cimport Cell, Inlet
+from graphflow.core.dispatch cimport Dispatch
+from libc.stdint cimport int64_t
+
+cdef class Engine:
+    # One run of a graph: the dispatcher, its nodes and its edges. Built before the threads start; afterwards only the
+    # fields marked with a lock change.
+    cdef readonly Dispatch dispatch
+    cdef readonly list cells            # of the nodes, in start order
+    cdef readonly list links            # of the plan
+    cdef readonly int crews
+    cdef readonly int64_t token         # this scheduler's, for `here().scheduler`
+    cdef dict inlets                    # edge id -> Inlet
+    cdef object opened                  # a threading.Event: every node has started (or the run is over)
+    cdef object failure_lock            # guards the two below
+    cdef readonly object failure        # the error that stopped the graph
+    cdef readonly object failed_node
+    cdef int64_t stop_budget_ns
+
+    cdef int wire(self, object plan, object config) except -1
+    cdef int group(self, object plan) except -1

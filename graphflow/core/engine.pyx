@@ -1,0 +1,410 @@
+# The shell around the dispatcher: builds a run from a plan, runs nodes on the threads it is lent, sleeps, and clears up.
+#
+# It decides nothing. A worker takes the GIL first and a node second, so that no node waits behind a worker that waits for
+# the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
+
+import inspect
+import threading
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.cell cimport Cell, Inlet, Outlet
+from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
+from graphflow.core.context cimport here
+from graphflow.core.dispatch cimport Dispatch
+from graphflow.core.edge cimport Edge
+from graphflow.core.lock cimport acquire, peek
+from graphflow.core.node cimport NodeBase
+from graphflow.core.ring cimport new_ring
+from graphflow.core.state cimport (
+    DRAINING,
+    ENDED,
+    HAS_SOURCE,
+    PAUSED,
+    RUNNING,
+    STARTING,
+    STOPPING,
+    Crew,
+    Group,
+    NodeState,
+    Phase,
+)
+from graphflow.core.timers cimport NEVER
+
+from graphflow.errors import GraphValidationError
+from graphflow.node import Node
+from graphflow.validation import ValidationIssue
+
+cdef dict PHASES = {
+    STARTING: "starting", RUNNING: "running", DRAINING: "draining", STOPPING: "stopping", ENDED: "stopped",
+}
+
+
+cdef class Engine:
+    """One run of a graph, without the threads; see graphflow.run."""
+
+    def __init__(self, plan, config, token):
+        self.token = token
+        self.cells = []
+        self.inlets = {}
+        self.links = list(plan.links)
+        self.opened = threading.Event()
+        self.failure_lock = threading.Lock()
+        self.stop_budget_ns = <int64_t>(config.shutdown_timeout_s * 1e9)
+        self.wire(plan, config)
+        self.group(plan)
+
+    # ---------------------------------------------------------------------------------------- building
+
+    cdef int wire(self, object plan, object config) except -1:
+        """Make the cells and join them to their edges (which are attached by attach())."""
+        cdef Cell cell
+        cdef NodeState* state
+        cdef Inlet inlet
+        cdef Outlet outlet
+        cdef int index, band
+        cdef list crews = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
+        check_supported(plan)
+        self.crews = 1 + len(crews)
+        self.dispatch = Dispatch(
+            len(plan.nodes), self.crews, len(plan.groups), len(plan.links), SYSTEM_CLOCK, config.max_batch_per_node
+        )
+        for index in range(self.crews):
+            for band in range(3):
+                self.dispatch.crews[index].ratio[band] = config.fairness_ratio[2 - band]
+                self.dispatch.crews[index].credit[band] = config.fairness_ratio[2 - band]
+        for index, placed in enumerate(plan.nodes):
+            state = &self.dispatch.nodes[index]
+            state.crew = &self.dispatch.crews[crews.index(index) + 1 if placed.node.dedicated else 0]
+            cell = make_cell(placed, state, self, config)
+            self.cells.append(cell)
+        for link in plan.links:
+            band = link.band - 1
+            if link.target is not None:
+                cell = self.cells[link.target]
+                inlet = make_inlet(link, cell, band)
+                self.inlets[link.edge.id] = inlet
+                if link.source is None:
+                    inlet.state.external = True
+            if link.source is not None:
+                cell = self.cells[link.source]
+                outlet = make_outlet(link, cell, band)
+        for cell in self.cells:
+            cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
+        return 0
+
+    cdef int group(self, object plan) except -1:
+        """Give the dispatcher the strongly connected groups, and which feeds which."""
+        cdef Dispatch dispatch = self.dispatch
+        cdef Group* group
+        cdef int place = 0
+        cdef int index
+        cdef list of_node = [0] * len(plan.nodes)
+        cdef list after = [set() for _ in plan.groups]
+        for index, members in enumerate(plan.groups):
+            group = &dispatch.groups[index]
+            group.first = members[0]
+            group.count = len(members)
+            for member in members:
+                of_node[member] = index
+                dispatch.nodes[<int>member].group = group
+        for link in plan.links:
+            if link.source is not None and link.target is not None:
+                if of_node[link.source] != of_node[link.target]:
+                    after[of_node[link.source]].add(of_node[link.target])
+        for index in range(len(plan.groups)):
+            group = &dispatch.groups[index]
+            group.after = &dispatch.after[place]
+            for fed in sorted(after[index]):
+                dispatch.after[place] = fed
+                dispatch.groups[<int>fed].open_before += 1
+                place += 1
+            group.after_count = len(after[index])
+        return 0
+
+    def attach(self):
+        """Join the edges to this run. From here on a put wakes a worker."""
+        cdef Edge edge
+        cdef Inlet inlet
+        cdef Cell cell
+        cdef int index
+        for index, cell in enumerate(self.cells):
+            (<NodeBase>cell.node).cell = cell
+            acquire(self.dispatch.mu)
+            self.dispatch.refresh(&self.dispatch.nodes[index])
+            self.dispatch.mu.unlock()
+        for link in self.links:
+            edge = link.edge
+            if edge.sealed:
+                if link.target is None:
+                    edge.clear_out(0, False)
+                edge.reopen()
+            inlet = self.inlets.get(edge.id)
+            edge.attach(inlet, outlet_of(self, link), self.token)
+            if inlet is not None and inlet.state.external and not edge.closed:
+                acquire(self.dispatch.mu)
+                inlet.state.open = True
+                self.dispatch.open_inputs += 1
+                inlet.state.node.group.open_inputs += 1
+                self.dispatch.mu.unlock()
+
+    # ---------------------------------------------------------------------------------------- threads
+
+    def begin(self):
+        """Let the workers start the nodes."""
+        self.dispatch.begin()
+        self.announce()
+
+    def announce(self):
+        if peek(self.dispatch.phase) != STARTING:
+            self.opened.set()
+
+    def wait_opened(self):
+        """Wait until every on_start has returned, or the run is over."""
+        self.opened.wait()
+
+    def work(self, int crew_index):
+        """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
+        cdef Crew* crew = &self.dispatch.crews[crew_index]
+        cdef NodeState* state
+        cdef bint woken = False
+        cdef bint alive = True
+        here().scheduler = self.token
+        try:
+            while alive:
+                state = self.dispatch.next_turn(crew, woken)
+                woken = False
+                if state != NULL:
+                    (<Cell>self.cells[state.index]).turn()
+                    if not self.opened.is_set():
+                        self.announce()
+                else:
+                    with nogil:
+                        alive = self.dispatch.sleep(crew)
+                    woken = True
+        finally:
+            here().scheduler = 0
+
+    def keep(self):
+        """The keeper's life: timers and deadlines. True: add a worker and call again; False: the run has ended."""
+        cdef int answer
+        with nogil:
+            answer = self.dispatch.keep()
+        return answer == 1
+
+    def on_my_thread(self):
+        """True on a worker thread of this scheduler."""
+        return here().scheduler == self.token
+
+    # ---------------------------------------------------------------------------------------- stopping
+
+    def request_stop(self, bint drain, timeout_s):
+        """Ask for a stop; `timeout_s` bounds it (80 % for the drain), None is no bound."""
+        cdef int64_t now = self.dispatch.clock.now_ns()
+        cdef int64_t drain_deadline = NEVER
+        cdef int64_t deadline = NEVER
+        cdef double seconds
+        if timeout_s is not None:
+            seconds = min(timeout_s, 1e9)
+            drain_deadline = now + <int64_t>(seconds * 0.8e9)
+            deadline = now + <int64_t>(seconds * 1e9)
+        self.dispatch.request_stop(drain, drain_deadline, deadline)
+        if drain:
+            self.close_inputs()
+        self.announce()
+
+    def close_inputs(self):
+        cdef Edge edge
+        for link in self.links:
+            if link.source is None:
+                edge = link.edge
+                edge.shut()
+
+    def fatal(self, path, error):
+        """A node's error stops the graph: the first one is kept for run() and wait()."""
+        with self.failure_lock:
+            if self.failure is None:
+                self.failure = error
+                self.failed_node = path
+        self.request_stop(False, self.stop_budget_ns / 1e9)
+
+    def conclude(self):
+        """After the run: close and release everything; returns undelivered counts by edge id."""
+        cdef Edge edge
+        cdef Cell cell
+        cdef Outlet outlet
+        cdef dict left = {}
+        for cell in self.cells:
+            cell.over = True
+        for link in self.links:
+            edge = link.edge
+            edge.shut()
+            edge.detach()
+            outlet = outlet_of(self, link)
+            deferred = outlet.waiting() if outlet is not None else 0
+            if link.target is None:
+                edge.leave(deferred)
+            else:
+                edge.clear_out(deferred, False)
+            if outlet is not None:
+                outlet.deferred = new_ring(1)
+                outlet.deferred_control = new_ring(1)
+            count = edge.stats().undelivered
+            if count:
+                left[edge.id] = count
+        for cell in self.cells:
+            if cell.state.running == 0:
+                cell.release()
+                if (<NodeBase>cell.node).cell is cell:
+                    (<NodeBase>cell.node).cell = None
+        self.opened.set()
+        return left
+
+    # ---------------------------------------------------------------------------------------- looking in
+
+    @property
+    def status(self):
+        """starting, running, draining, stopping or stopped."""
+        return PHASES[peek(self.dispatch.phase)]
+
+    @property
+    def timed_out(self):
+        return self.dispatch.timed_out
+
+    @property
+    def forced(self):
+        """The stop did not wait for the graph to run dry."""
+        return self.dispatch.forced
+
+    def inside(self):
+        """Paths of the nodes that a worker is inside of now."""
+        return tuple(cell.path for cell in self.cells if (<Cell>cell).state.running > 0)
+
+    def counts(self):
+        """Nodes that are ready, and nodes whose outbox holds something."""
+        cdef int index
+        cdef int runnable = 0
+        cdef int blocked = 0
+        acquire(self.dispatch.mu)
+        for index in range(self.dispatch.node_count):
+            runnable += self.dispatch.nodes[index].level >= 0 or self.dispatch.nodes[index].running > 0
+            blocked += self.dispatch.nodes[index].masks & 3 != 0
+        self.dispatch.mu.unlock()
+        return runnable, blocked
+
+    def set_paused(self, int index, bint paused):
+        """Let a node handle no data, ticks or produce (it still gets control), or let it go on."""
+        self.dispatch.set_paused(&self.dispatch.nodes[index], paused)
+
+    def set_band(self, edge_id, int band):
+        """Move an edge to another priority band, at once."""
+        cdef Inlet inlet = self.inlets.get(edge_id)
+        if inlet is not None:
+            self.dispatch.set_band(&inlet.state, band - 1)
+
+
+cdef Cell make_cell(object placed, NodeState* state, Engine engine, object config):
+    cdef Cell cell = Cell()
+    node = placed.node
+    cell.state = state
+    cell.node = node
+    cell.path = placed.path
+    cell.dispatch = engine.dispatch
+    cell.engine = engine
+    cell.outs = {port.name: [] for port in node.outputs}
+    cell.only_out = node.outputs[0].name if len(node.outputs) == 1 else None
+    cell.inlets = []
+    cell.outlets = []
+    cell.errors = []
+    cell.outbox_limit = config.outbox_limit
+    cell.error_policy = node.error_policy or config.error_policy
+    cell.on_message = node.on_message
+    cell.has_start = overrides(node, "on_start")
+    cell.has_drain = overrides(node, "on_drain")
+    cell.has_stop = overrides(node, "on_stop")
+    cell.has_on_error = overrides(node, "on_error")
+    cell.is_source = callable(getattr(node, "produce", None))
+    state.drains = cell.has_drain
+    if cell.is_source:
+        state.pending |= HAS_SOURCE
+    if overrides(node, "on_tick"):
+        interval = node.tick_interval_ms or config.tick_interval_ms
+        state.tick_interval_ns = <int64_t>(interval * 1e6)
+        state.keeps_alive = len(node.inputs) == 0
+    return cell
+
+
+cdef Inlet make_inlet(object link, Cell cell, int band):
+    cdef Inlet inlet = Inlet()
+    cdef Edge edge = link.edge
+    inlet.edge = edge
+    inlet.port = edge.target_port
+    inlet.dispatch = cell.dispatch
+    inlet.state.node = cell.state
+    inlet.state.band = band
+    inlet.state.index = len(cell.inlets)
+    inlet.state.data_count = &edge.data.count
+    inlet.state.lane_count = &edge.lane.count
+    if link.source is None:
+        inlet.state.next_external = cell.state.externals
+        cell.state.externals = &inlet.state
+    cell.inlets.append(inlet)
+    return inlet
+
+
+cdef Outlet make_outlet(object link, Cell cell, int band):
+    cdef Outlet outlet = Outlet()
+    outlet.edge = link.edge
+    outlet.band = band
+    outlet.state = cell.state
+    outlet.dispatch = cell.dispatch
+    outlet.deferred = new_ring(1)
+    outlet.deferred_control = new_ring(1)
+    cell.outlets.append(outlet)
+    cell.outs[outlet.edge.source_port].append(outlet)
+    return outlet
+
+
+cdef Outlet outlet_of(Engine engine, object link):
+    """The outlet of a link, or None for an exposed input."""
+    cdef Outlet outlet
+    if link.source is not None:
+        for outlet in (<Cell>engine.cells[link.source]).outlets:
+            if outlet.edge is link.edge:
+                return outlet
+    return None
+
+
+cdef bint overrides(object node, str hook) except -1:
+    """Does the node define this hook itself?"""
+    return getattr(getattr(node, hook), "__func__", None) is not getattr(Node, hook)
+
+
+cdef int check_supported(object plan) except -1:
+    """GraphValidationError for what this version cannot run, and for settings of nodes that are none."""
+    issues = []
+    for placed in plan.nodes:
+        node = placed.node
+        for hook in ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "produce"):
+            method = getattr(node, hook, None)
+            if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
+                issues.append(ValidationIssue(
+                    "error", "UNSUPPORTED",
+                    f"node {placed.path!r}: {hook} is async, which this version does not run yet; make it a plain method",
+                ))
+        if node.max_concurrency != 1:
+            issues.append(ValidationIssue(
+                "error", "UNSUPPORTED",
+                f"node {placed.path!r}: max_concurrency is {node.max_concurrency!r}; this version runs one worker in a node",
+            ))
+        interval = node.tick_interval_ms
+        if interval is not None and (
+            isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0.01 <= interval <= 1e12
+        ):
+            issues.append(ValidationIssue(
+                "error", "BAD_TICK",
+                f"node {placed.path!r}: tick_interval_ms must be from 0.01 to 1e12 milliseconds or None, not {interval!r}",
+            ))
+    if issues:
+        raise GraphValidationError(issues)
+    return 0

@@ -1,0 +1,32 @@
+# What travels on edges. See message.pyx.
+
+cdef enum:
+    KIND_DATA = 0
+    KIND_CONTROL = 1
+    KIND_ERROR = 2
+
+
+cdef class Headers:
+    # Every field but `trace` is set before anybody else sees the object and never after.
+    cdef dict extra       # what the user gave besides trace_id and timestamp, or None
+    cdef str trace        # the id, None until it is first read; only a root's is used
+    cdef Headers root     # the Headers that hold the id for this one, None in a root
+    cdef double stamp     # seconds since the epoch
+
+
+cdef class Message:
+    # Every field but `_headers` is set before anybody else sees the object and never after.
+    cdef readonly object payload
+    cdef object meta          # None or a mappingproxy over our own dict
+    cdef Headers _headers     # None until somebody looks, then never changed
+    cdef double stamp         # seconds since the epoch
+    cdef int kind             # one of KIND_*
+    cdef bint sealed          # __init__ has run: it does nothing from now on
+
+
+# A fresh message: no headers yet, stamped now.
+cdef Message make_message(int kind, object payload)
+
+# A DATA message that shares the parent's headers, so the two agree on the trace id whoever reads
+# it first. Makes no id.
+cdef Message make_child(object payload, Message parent)

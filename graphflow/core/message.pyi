@@ -1,0 +1,99 @@
+import enum
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from typing import Any, final
+
+class MessageType(enum.Enum):
+    """What a message is for."""
+
+    DATA = "data"
+    CONTROL = "control"
+    ERROR = "error"
+
+@final
+class Headers(Mapping[str, Any]):
+    """The headers of a message: an immutable mapping with `trace_id` and `timestamp` in it.
+
+    The trace id is made when it is first read. Iterating over the keys reads no value.
+    """
+
+    def __getitem__(self, key: str) -> Any: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of `key`, or `default` where there is none."""
+
+    def keys(self) -> KeysView[str]:
+        """Return a view of the names."""
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the values."""
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return a view of the pairs of name and value."""
+
+    def __copy__(self) -> Headers: ...
+
+@final
+class Message:
+    """An immutable message: a type, a payload, headers, and metadata.
+
+    `metadata` and `headers` are copied. `headers` may hold a `trace_id` (str) and a `timestamp`
+    (seconds since the epoch) of the caller's; given another message's headers, the two share
+    their trace id. Raises TypeError or ValueError for arguments that are not as described.
+    """
+
+    def __init__(
+        self,
+        type: MessageType,
+        payload: Any,
+        metadata: Mapping[Any, Any] | None = None,
+        headers: Mapping[str, Any] | None = None,
+    ) -> None: ...
+    @property
+    def type(self) -> MessageType:
+        """The MessageType."""
+
+    @property
+    def payload(self) -> Any: ...
+    @property
+    def metadata(self) -> Mapping[Any, Any] | None:
+        """None, or a read-only mapping."""
+
+    @property
+    def headers(self) -> Headers:
+        """An immutable mapping: `trace_id`, `timestamp` and what was given."""
+
+    def is_data(self) -> bool:
+        """Say whether this is a DATA message."""
+
+    def is_control(self) -> bool:
+        """Say whether this is a CONTROL message."""
+
+    def is_error(self) -> bool:
+        """Say whether this is an ERROR message."""
+
+    def get_trace_id(self) -> str:
+        """Return `headers["trace_id"]`; the first look at it makes it."""
+
+    def get_timestamp(self) -> float:
+        """Return `headers["timestamp"]`, seconds since the epoch."""
+
+    def with_payload(self, payload: Any) -> Message:
+        """Return a message that differs in its payload only."""
+
+    def with_headers(self, **headers: Any) -> Message:
+        """Return a message with `headers` over this one's.
+
+        It shares this one's trace id unless given a `trace_id` of its own.
+        """
+
+    def __copy__(self) -> Message: ...
+
+def set_id_source(source: Callable[[], int] | None) -> None:
+    """Take trace ids from `source`, a callable that returns a 128-bit int; None restores random.
+
+    Raises TypeError when `source` is neither callable nor None.
+    """
+
+def restore_headers(values: Mapping[str, Any]) -> Headers:
+    """Make Headers again from what pickle kept."""

@@ -1,0 +1,79 @@
+import enum
+from typing import Any
+
+class PortDirection(enum.Enum):
+    """Which way messages pass through a port, seen from its node."""
+
+    INPUT = "input"
+    OUTPUT = "output"
+
+def check_name(what: str, name: object) -> str:
+    """Return `name` if it may name a `what` ("port", "node", ...).
+
+    Names are parts of edge ids, so they hold no ":", "/" or "->". Raises TypeError for what is
+    not a str, ValueError for a name that is empty or holds one of these.
+    """
+
+class PortSpec:
+    """A port's name, what may pass through it, and the policy its edges have by default.
+
+    `schema` is None (everything passes), a type, a tuple of types, an annotation, a pydantic model
+    or a `TypeAdapter`. Values are checked by isinstance, so True passes for int; generics are
+    checked by their origin, so `list[int]` takes any list. A value is never converted.
+    `policy` is None or an object with `on_enqueue`. Raises TypeError or ValueError for arguments
+    that are not as described.
+    """
+
+    def __init__(self, name: str, schema: Any = None, policy: Any = None) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def schema(self) -> Any: ...
+    @property
+    def policy(self) -> Any: ...
+    @property
+    def check_kind(self) -> int:
+        """How values are checked: 0 not at all, 1 by isinstance, 2 by Python code."""
+
+    def validate(self, value: Any) -> bool:
+        """Say whether `value` may pass. An error inside a user's own validator is raised."""
+
+    def compatible_with(self, other: PortSpec) -> bool:
+        """Say whether whatever this spec lets out the spec `other` lets in.
+
+        Everything fits where one of the two has no schema.
+        """
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...
+
+class Port:
+    """An endpoint of a node: a name, a direction, a place among its like, and a spec.
+
+    `index` counts from 0, or is None while nobody has placed the port. Raises TypeError or
+    ValueError for arguments that are not as described.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        direction: PortDirection,
+        index: int | None = None,
+        spec: PortSpec | None = None,
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def direction(self) -> PortDirection: ...
+    @property
+    def index(self) -> int | None: ...
+    @property
+    def spec(self) -> PortSpec | None: ...
+    def is_input(self) -> bool:
+        """Say whether messages enter the node here."""
+
+    def is_output(self) -> bool:
+        """Say whether messages leave the node here."""
+
+    def __eq__(self, other: object) -> bool: ...
+    def __hash__(self) -> int: ...

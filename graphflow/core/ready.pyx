@@ -1,0 +1,84 @@
+# Which node is next: four levels of first-in first-out lists, the lane above three bands that share by weight.
+#
+# A node stands in one list at most (node.level says which). The bands take turns by weighted round robin with credits:
+# each round gives every band its ratio of turns, the highest band with credit goes first, a band with nothing ready
+# passes its turns on. The lane goes before all of them, but after LANE_RUN of its messages in a row one banded turn is
+# given. Everything here is guarded by the dispatcher's lock.
+
+from graphflow.core.lock cimport poke
+from graphflow.core.state cimport BANDS, LANE_LEVEL, LANE_RUN, Crew, NodeList, NodeState
+
+
+cdef void ready_push(Crew* crew, NodeState* node, int level, bint front) noexcept nogil:
+    """Queue a node that is not queued; at the front if its turn was cut."""
+    cdef NodeList* line = &crew.levels[level]
+    node.level = level
+    node.previous = <NodeState*>NULL if front else line.last
+    node.next = line.first if front else <NodeState*>NULL
+    if node.previous != NULL:
+        node.previous.next = node
+    else:
+        line.first = node
+    if node.next != NULL:
+        node.next.previous = node
+    else:
+        line.last = node
+    crew.count += 1
+    poke(crew.urgent, urgent_level(crew))
+
+
+cdef void ready_remove(Crew* crew, NodeState* node) noexcept nogil:
+    cdef NodeList* line = &crew.levels[node.level]
+    if node.previous != NULL:
+        node.previous.next = node.next
+    else:
+        line.first = node.next
+    if node.next != NULL:
+        node.next.previous = node.previous
+    else:
+        line.last = node.previous
+    node.level = -1
+    crew.count -= 1
+    poke(crew.urgent, urgent_level(crew))
+
+
+cdef NodeState* ready_pick(Crew* crew) noexcept nogil:
+    """Take the next node off its list, and its band's turn off the band's credit; NULL if none is ready."""
+    cdef NodeState* node
+    cdef int level = next_level(crew)
+    cdef int band
+    if level < 0:
+        return NULL
+    node = crew.levels[level].first
+    node.turn_level = level
+    if level != LANE_LEVEL:
+        if crew.credit[level] == 0:
+            for band in range(BANDS):
+                crew.credit[band] = crew.ratio[band]
+        crew.credit[level] -= 1
+        crew.lane_run = 0
+    ready_remove(crew, node)
+    return node
+
+
+cdef int next_level(Crew* crew) noexcept nogil:
+    """The level whose first node is next, -1 for none. Changes nothing."""
+    cdef int band
+    cdef int fallback = -1
+    if crew.levels[LANE_LEVEL].first != NULL and crew.lane_run < LANE_RUN:
+        return LANE_LEVEL
+    for band in range(BANDS - 1, -1, -1):
+        if crew.levels[band].first != NULL:
+            if crew.credit[band] > 0:
+                return band
+            if fallback < 0:
+                fallback = band     # the highest ready band opens the next round
+    if fallback < 0 and crew.levels[LANE_LEVEL].first != NULL:
+        return LANE_LEVEL
+    return fallback
+
+
+cdef int urgent_level(Crew* crew) noexcept nogil:
+    """The level that may cut a turn of a lower one: the lane, or the highest ready band that has credit; -1 for none."""
+    cdef int level = next_level(crew)
+    return level if level == LANE_LEVEL or (level >= 0 and crew.credit[level] > 0) else -1

@@ -1,0 +1,138 @@
+# The plain data that the dispatcher decides on: no Python object, so that it can be read and changed without the GIL.
+# Every field is guarded by the dispatcher's lock unless it says otherwise.
+from libc.stdint cimport int64_t
+from libcpp.condition_variable cimport condition_variable
+
+cdef enum Pending:
+    # What a node could do now.
+    HAS_CONTROL = 1     # a lane of an input is not empty
+    HAS_DATA = 2        # an input is not empty
+    HAS_TICK = 4        # a tick is due
+    HAS_ROOM = 8        # a full edge below it has room again (or was closed)
+    HAS_SOURCE = 16     # produce() may yield
+    HAS_HELD = 32       # a generator handler is suspended
+    HAS_HOOK = 64       # on_start, on_drain or on_stop is due: see `hook`
+
+cdef enum Mask:
+    # What keeps a node from doing it.
+    OUTBOX = 1          # deferred data: no data, no ticks
+    CONTROL_OUTBOX = 2  # deferred control: no control either
+    PAUSED = 4
+    STOPPED = 8         # by its error policy: it only empties its outbox
+
+cdef enum Hook:
+    NO_HOOK
+    START_HOOK
+    DRAIN_HOOK
+    STOP_HOOK
+
+cdef enum Work:
+    # What choose() grants.
+    NO_WORK
+    HOOK_WORK
+    FLUSH_WORK
+    CONTROL_WORK
+    TICK_WORK
+    HELD_WORK
+    DATA_WORK
+    SOURCE_WORK
+
+cdef enum Phase:
+    STARTING
+    RUNNING
+    DRAINING
+    STOPPING
+    ENDED
+
+cdef enum:
+    BANDS = 3           # NORMAL, HIGH, CONTROL are the levels 0, 1, 2
+    LANE_LEVEL = 3      # control messages and life-cycle hooks, above the bands
+    LEVELS = 4
+    LANE_RUN = 64       # lane messages in a row before one banded turn
+
+cdef struct InletState:
+    # One edge that enters a node.
+    NodeState* node
+    int band
+    bint queued             # in the node's list for its band
+    bint lane_queued
+    bint external           # an exposed input: it is open until it is closed
+    bint open
+    InletState* next
+    InletState* lane_next
+    InletState* next_external   # of the same node's exposed inputs; fixed
+    int index               # among the node's inlets; fixed
+    Py_ssize_t* data_count  # the edge's own counts, to peek at
+    Py_ssize_t* lane_count
+
+cdef struct InletList:
+    InletState* first
+    InletState* last
+
+cdef struct Timer:
+    int64_t due_ns
+    Py_ssize_t place        # in the heap, -1 when not armed
+    NodeState* node
+    int bit                 # what becomes pending
+
+cdef struct NodeState:
+    int index
+    int pending             # Pending bits; relaxed peeks between two messages
+    int masks               # Mask bits
+    int running             # workers inside
+    int limit               # workers allowed inside
+    int level               # where it is queued, -1 when it is not
+    int turn_level          # where its present turn was picked
+    int poke                # something above its present work turned up; relaxed peeks between two messages
+    int batch_left          # of a turn that was cut
+    int room_level          # band of its highest deferred edge
+    int held_level          # band of the message that a suspended handler is about
+    Hook hook
+    bint hook_running
+    bint started            # on_start has returned
+    bint stopped            # on_stop has been given, or is not due
+    bint drains             # it has an on_drain, which has not run
+    bint busy               # counted in its group
+    bint keeps_alive        # ticks and has no inputs
+    NodeState* previous
+    NodeState* next
+    Crew* crew
+    Group* group
+    InletList data[3]
+    InletList lanes
+    InletState* externals   # exposed inputs; fixed
+    int credit[3]           # of its inputs' bands
+    int64_t tick_interval_ns
+    Timer tick
+    Timer room
+
+cdef struct NodeList:
+    NodeState* first
+    NodeState* last
+
+cdef struct Crew:
+    # The workers that run some nodes, and those of the nodes that are ready. All nodes share one crew but dedicated ones,
+    # which have a crew of one worker each.
+    NodeList levels[4]
+    int ratio[3]
+    int credit[3]
+    int lane_run            # lane messages handled since the last banded turn
+    int count               # nodes queued
+    int urgent              # the level that the next pick takes, -1 for none; relaxed peeks between two messages
+    int idle                # workers asleep and not woken
+    int waking              # woken, or about to look, and not here yet
+    int permits             # of the woken, those that have not yet left their sleep
+    condition_variable* bell
+
+cdef struct Group:
+    # Nodes that feed each other (most often one node). It runs dry for good when everything before it has finished.
+    int first               # its nodes, as a run of indices
+    int count
+    int busy                # nodes with something to do
+    int open_inputs
+    int open_before         # unfinished groups that feed it
+    bint finished
+    bint listed             # waiting to be looked at
+    Group* next
+    int* after              # indices of the groups it feeds
+    int after_count

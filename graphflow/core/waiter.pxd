@@ -1,0 +1,36 @@
+from cpython.object cimport PyObject
+from cpython.pythread cimport PyThread_type_lock
+from libc.stdint cimport int64_t
+
+cdef enum WaitState:
+    WAITING     # listed, or about to be
+    MOVED       # a room maker moved the item into the queue
+    RETRY       # look at the edge again
+    SHUT        # the edge was closed; the item is still the caller's
+
+cdef struct Wait:
+    # One blocked call. All fields but `bell` are guarded by the edge's lock while the wait is listed.
+    PyObject* item              # owned: what a putter wants in, None once it is in; unused by a getter
+    Py_ssize_t size             # the item's bytes on an edge bounded by bytes
+    bint fixed                  # the item may be moved in as it is; else the putter must ask its policy or key again
+    WaitState state
+    bint listed
+    Wait* previous
+    Wait* next
+    PyThread_type_lock bell     # held until somebody rings
+
+cdef struct WaitList:
+    Wait* first
+    Wait* last
+
+cdef class Waiter:
+    cdef Wait wait
+
+    cdef int park(self, int64_t timeout_ns) except -1
+
+cdef void enlist(WaitList* waits, Wait* wait, bint front) noexcept nogil
+cdef void unlist(WaitList* waits, Wait* wait) noexcept nogil
+cdef void ring(WaitList* waits, Wait* wait, WaitState state) noexcept nogil
+
+cdef Waiter new_waiter(object item, Py_ssize_t size, bint fixed)
+cdef int64_t timeout_ns_of(object timeout) except -2

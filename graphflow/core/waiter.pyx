@@ -1,0 +1,128 @@
+# The shell that waits: it parks the calling thread and is woken; what to wait for is the edge's decision.
+#
+# Why no wake-up is lost:   waiter:      lock edge; see "full" (or "empty"); enlist; unlock;   park (take the bell)
+#                           room maker:  lock edge; make room; move or unlist; ring; unlock
+# The bell is taken before the wait is listed and rung once under the edge's lock, and it keeps a ring that comes before
+# the park, so there is no moment between looking and sleeping in which a ring could pass unheard. A waiter that stops
+# waiting (timeout, Ctrl-C) unlists itself under the same lock, so its state then says once and for all whether its item
+# went in; a getter that was already rung and leaves hands its ring on (Edge._leave_get).
+#
+# The bell is an interpreter lock taken with interrupts allowed: on the main thread Ctrl-C ends the wait at once, and
+# nothing polls. The GIL is released while parked. Ringing never blocks, allocates or needs the GIL.
+
+import threading
+
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.object cimport PyObject
+from cpython.pythread cimport (
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
+    PyThread_type_lock,
+)
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+
+from graphflow.core.clock cimport SYSTEM_CLOCK
+
+cdef extern from "pythread.h":
+    ctypedef enum PyLockStatus:
+        PY_LOCK_FAILURE
+        PY_LOCK_ACQUIRED
+        PY_LOCK_INTR
+    PyLockStatus PyThread_acquire_lock_timed(PyThread_type_lock, long long microseconds, int intr_flag) nogil
+
+cdef int64_t CENTURY_NS = 100 * 366 * 86_400 * 1_000_000_000    # far enough, and no sum of two overflows
+cdef double TIMEOUT_MAX = threading.TIMEOUT_MAX
+
+
+cdef class Waiter:
+    """Owner of one Wait, on the frame of the blocked call."""
+
+    def __cinit__(self):
+        self.wait.bell = PyThread_allocate_lock()
+        if self.wait.bell == NULL:
+            raise MemoryError
+        PyThread_acquire_lock(self.wait.bell, 1)
+
+    def __dealloc__(self):
+        if self.wait.bell != NULL:
+            PyThread_acquire_lock(self.wait.bell, 0)    # rung or not, it is released exactly once
+            PyThread_release_lock(self.wait.bell)
+            PyThread_free_lock(self.wait.bell)
+        Py_XDECREF(self.wait.item)
+
+    cdef int park(self, int64_t timeout_ns) except -1:
+        """Sleep until rung (1) or until `timeout_ns` has passed (0); < 0 sleeps without limit. Raises what a signal
+        handler raises, with the wait still listed."""
+        cdef int64_t until = SYSTEM_CLOCK.now_ns() + min(timeout_ns, CENTURY_NS)
+        cdef long long microseconds
+        cdef PyLockStatus status
+        while True:
+            microseconds = -1 if timeout_ns < 0 else max(0, until - SYSTEM_CLOCK.now_ns() + 999) // 1000
+            with nogil:
+                status = PyThread_acquire_lock_timed(self.wait.bell, microseconds, 1)
+            if status == PY_LOCK_ACQUIRED:
+                return 1
+            if status == PY_LOCK_FAILURE:
+                return 0
+            PyErr_CheckSignals()
+
+
+cdef Waiter new_waiter(object item, Py_ssize_t size, bint fixed):
+    cdef Waiter waiter = Waiter()
+    Py_INCREF(item)
+    waiter.wait.item = <PyObject*>item
+    waiter.wait.size = size
+    waiter.wait.fixed = fixed
+    return waiter
+
+
+cdef void enlist(WaitList* waits, Wait* wait, bint front) noexcept nogil:
+    """Add `wait` at the back, or at the front if it had waited before and lost its turn."""
+    wait.state = WAITING
+    wait.listed = True
+    wait.previous = <Wait*>NULL if front else waits.last
+    wait.next = waits.first if front else <Wait*>NULL
+    if wait.previous != NULL:
+        wait.previous.next = wait
+    else:
+        waits.first = wait
+    if wait.next != NULL:
+        wait.next.previous = wait
+    else:
+        waits.last = wait
+
+
+cdef void unlist(WaitList* waits, Wait* wait) noexcept nogil:
+    if wait.previous != NULL:
+        wait.previous.next = wait.next
+    else:
+        waits.first = wait.next
+    if wait.next != NULL:
+        wait.next.previous = wait.previous
+    else:
+        waits.last = wait.previous
+    wait.listed = False
+
+
+cdef void ring(WaitList* waits, Wait* wait, WaitState state) noexcept nogil:
+    """Take `wait` off the list and wake its thread with the verdict."""
+    unlist(waits, wait)
+    wait.state = state
+    PyThread_release_lock(wait.bell)
+
+
+cdef int64_t timeout_ns_of(object timeout) except -2:
+    """Nanoseconds of a timeout in seconds; -1 for None, which is for ever."""
+    cdef double seconds
+    if timeout is None:
+        return -1
+    if isinstance(timeout, (str, bytes)) or not hasattr(type(timeout), "__float__"):
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    seconds = float(timeout)
+    if not seconds >= 0:
+        raise ValueError(f"timeout must be zero or more seconds, or None to wait for ever, not {timeout!r}")
+    if seconds > TIMEOUT_MAX:
+        raise OverflowError(f"timeout must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {timeout!r}")
+    return <int64_t>(seconds * 1e9)

@@ -1,0 +1,31 @@
+"""What a stop leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class ShutdownReport:
+    """How a run ended, from `run()`, `wait()` and `shutdown()`.
+
+    A report with `complete=False` and no `timed_out` is a request: the graph is still stopping.
+    """
+
+    complete: bool
+    """Everything accepted was handled and every hook returned."""
+    timed_out: bool
+    """The stop ran out of time."""
+    reason: str
+    """Why the run ended: "completed", "shutdown", "error", a signal's name, or "stopping" for a request."""
+    undelivered: Mapping[str, int] = field(default_factory=dict)
+    """Items left on each edge (by its id), the edge's share of its producer's outbox included; no zeros."""
+    errors: Mapping[str, tuple[BaseException, ...]] = field(default_factory=dict)
+    """The first errors of each node that had any (at most 8 a node), by its path."""
+    error_counts: Mapping[str, int] = field(default_factory=dict)
+    """All errors of each node that had any, by its path."""
+    failed_sources: tuple[str, ...] = ()
+    """Sources whose `produce` raised, by path."""
+    abandoned: tuple[str, ...] = ()
+    """Nodes whose hook had not returned when the time was up, by path."""

@@ -1,0 +1,123 @@
+"""One run of a graph: its threads, and how it is brought to an end."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from graphflow.core.engine import Engine
+from graphflow.report import ShutdownReport
+
+if TYPE_CHECKING:
+    from graphflow.config import SchedulerConfig
+    from graphflow.topology import Plan
+
+log = logging.getLogger("graphflow.scheduler")
+
+_tokens = itertools.count(1)
+
+# How long the end of a run waits for the thread of a worker that has left its node.
+_JOIN_S = 1.0
+
+
+class Run:
+    """The threads of one run. Made, started and ended once; a restart makes another.
+
+    Workers run nodes, the keeper watches the clock and clears up when the run is over. All are daemons, so that a handler
+    that never returns cannot keep the process alive.
+    """
+
+    def __init__(self, plan: Plan, config: SchedulerConfig, name: str) -> None:
+        self.plan = plan
+        self.engine = Engine(plan, config, next(_tokens))
+        self.ended = threading.Event()
+        self.report: ShutdownReport | None = None
+        self.reason: str | None = None  # of a stop that was asked for
+        self._name = name
+        self._threads = [
+            self._thread(self.engine.work, f"worker-{number}", 0) for number in range(config.workers)
+        ]
+        self._threads += [
+            self._thread(self.engine.work, f"dedicated-{crew}", crew) for crew in range(1, self.engine.crews)
+        ]
+        self._keeper = self._thread(self._keep, "keeper")
+
+    def _thread(self, target: object, role: str, *args: object) -> threading.Thread:
+        return threading.Thread(
+            target=target,  # type: ignore[arg-type]
+            args=args,
+            name=f"{self._name}-{role}",
+            daemon=True,
+        )
+
+    def start(self) -> None:
+        """Start the threads and the nodes; returns after the last on_start. If a thread cannot be started, nothing runs."""
+        started: list[threading.Thread] = []
+        try:
+            for thread in [*self._threads, self._keeper]:
+                thread.start()
+                started.append(thread)
+        except BaseException:
+            self._threads = started
+            self.engine.request_stop(False, 0.0)
+            self.engine.begin()  # asked to stop before it began: every thread leaves
+            self._conclude()
+            raise
+        self.engine.attach()
+        self.engine.begin()
+        log.info("run started", extra={"event": "run_started", "graph": self._name})
+        self.engine.wait_opened()
+
+    def request_stop(self, reason: str, *, drain: bool, timeout: float | None) -> None:
+        """Ask for a stop and return at once; takes no lock that a signal handler could find held."""
+        if self.reason is None:
+            self.reason = reason
+        self.engine.request_stop(drain, timeout)
+
+    def _keep(self) -> None:
+        while self.engine.keep():
+            self._add_worker()
+        self._conclude()
+
+    def _add_worker(self) -> None:
+        """Every worker is inside a node that does not return, and another node waits for its on_stop."""
+        thread = self._thread(self.engine.work, "worker-extra", 0)
+        try:
+            thread.start()
+        except RuntimeError:
+            log.warning("no thread could be started for the remaining stop hooks", exc_info=True)
+        else:
+            self._threads.append(thread)
+
+    def _conclude(self) -> None:
+        abandoned = self.engine.inside()
+        undelivered = self.engine.conclude()
+        me = threading.current_thread()
+        for thread in self._threads:
+            if thread is not me:
+                thread.join(0 if abandoned else _JOIN_S)
+        self.report = self._make_report(undelivered, abandoned)
+        log.info("run ended: %s", self.report, extra={"event": "run_ended", "graph": self._name})
+        self.ended.set()
+
+    def _make_report(self, undelivered: dict[str, int], abandoned: tuple[str, ...]) -> ShutdownReport:
+        engine = self.engine
+        cells = engine.cells
+        reason = "error" if engine.failure is not None else self.reason or "completed"
+        return ShutdownReport(
+            complete=not (undelivered or abandoned or engine.timed_out)
+            and not any(cell.abandoned for cell in cells),
+            timed_out=engine.timed_out,
+            reason=reason,
+            undelivered=undelivered,
+            errors={cell.path: tuple(cell.errors) for cell in cells if cell.errors},
+            error_counts={cell.path: cell.error_count for cell in cells if cell.error_count},
+            failed_sources=tuple(cell.path for cell in cells if cell.source_failed),
+            abandoned=abandoned,
+        )
+
+    def still_inside(self) -> tuple[str, ...]:
+        """Nodes of an ended run whose hook has still not returned."""
+        return self.engine.inside() if self.ended.is_set() else ()

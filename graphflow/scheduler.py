@@ -1,0 +1,338 @@
+"""Runs graphs: registers them, starts and stops their run, and answers questions about it."""
+
+from __future__ import annotations
+
+import atexit
+import difflib
+import logging
+import threading
+import warnings
+import weakref
+from collections.abc import Iterable
+from signal import SIGINT, SIGTERM, Signals
+from types import TracebackType
+from typing import Any, Self
+
+from graphflow.config import PriorityBand, SchedulerConfig, band_of, seconds
+from graphflow.core.edge import Edge
+from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
+from graphflow.handles import Input, Output
+from graphflow.node import Node
+from graphflow.report import ShutdownReport
+from graphflow.run import Run
+from graphflow.signals import stop_signals
+from graphflow.subgraph import Subgraph
+from graphflow.topology import Plan, check, plan
+from graphflow.validation import error, nearest
+
+log = logging.getLogger("graphflow.scheduler")
+
+_live: weakref.WeakSet[Scheduler] = weakref.WeakSet()
+
+
+class Scheduler:
+    """Runs registered graphs on worker threads.
+
+        scheduler = Scheduler()
+        scheduler.register(graph)
+        scheduler.run()                 # until the graph has ended, or Ctrl-C
+
+    or, beside other work, `start()`, `wait()` and `shutdown()`; `with Scheduler() as s:` starts on entry what is
+    registered by then, and shuts down on exit. A stopped scheduler can be started again, with fresh state.
+    """
+
+    def __init__(self, config: SchedulerConfig | None = None) -> None:
+        if config is not None and not isinstance(config, SchedulerConfig):
+            raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
+        self.config = config or SchedulerConfig()
+        self._lock = threading.Lock()  # guards registration and start; never held while waiting for a run
+        self._items: list[Subgraph | Node] = []
+        self._plan: Plan = plan([])
+        self._run: Run | None = None
+        self._latched = False  # shut down before the first run
+        self._waiting: set[int] = set()  # threads inside run() or wait(): a handler there only asks
+        self._bands: dict[str, PriorityBand] = {}
+        self._capacities: dict[str, int] = {}
+        self._paused: set[str] = set()
+
+    # ------------------------------------------------------------------------------------ what runs
+
+    def register(self, item: Node | Subgraph) -> None:
+        """Add a graph or a single node to what the next run runs.
+
+        Raises GraphValidationError with everything that is wrong with it (warnings are logged), TypeError for what is
+        neither, SchedulerStateError while running.
+        """
+        if not isinstance(item, (Node, Subgraph)):
+            raise TypeError(f"register() takes a Subgraph or a Node, not {item!r}")
+        with self._lock:
+            self._refuse_running("register")
+            issues = check([*self._items, item])
+            errors = [issue for issue in issues if issue.level == "error"]
+            if errors:
+                raise GraphValidationError(errors)
+            for issue in check([item]):
+                log.warning("%s", issue, extra={"event": "graph_warning", "code": issue.code})
+            self._plan = plan([*self._items, item])
+            self._items.append(item)
+
+    def input(self, name: str) -> Input:
+        """The exposed input of that name, for any thread to put into. UnknownEdgeError if there is none."""
+        return Input(name, self._exposed(name, "input"))
+
+    def output(self, name: str) -> Output:
+        """The exposed output of that name, for any thread to read. UnknownEdgeError if there is none."""
+        return Output(name, self._exposed(name, "output"))
+
+    def _exposed(self, name: str, side: str) -> Edge:
+        found = {
+            link.exposed: link.edge
+            for link in self._plan.links
+            if link.exposed is not None and (link.source if side == "input" else link.target) is None
+        }
+        if name not in found:
+            known = [each for each in found if each is not None]
+            raise UnknownEdgeError(f"no exposed {side} is called {name!r}: {nearest(str(name), known)}")
+        return found[name]
+
+    # ------------------------------------------------------------------------------------ running
+
+    def start(self) -> None:
+        """Start the threads and the nodes; returns after the last `on_start`.
+
+        Raises GraphValidationError, UnknownEdgeError (an earlier set_priority or set_capacity), SchedulerStateError if it
+        is running already or a hook of the earlier run has not returned.
+        """
+        with self._lock:
+            self._refuse_running("start")
+            if self._run is not None and self._run.still_inside():
+                raise SchedulerStateError(
+                    f"a hook of the earlier run has not returned yet, in {', '.join(self._run.still_inside())}; "
+                    f"use another Scheduler"
+                )
+            self._validate()
+            for edge_id, capacity in self._capacities.items():
+                self._edge(edge_id).set_capacity(capacity)
+            for edge_id in self._bands:
+                self._edge(edge_id)
+            run = Run(self._plan, self.config, "graphflow")
+            for edge_id, band in self._bands.items():
+                run.engine.set_band(edge_id, band)
+            for path in self._paused:
+                run.engine.set_paused(self._index(path), True)
+            if self._latched:
+                run.request_stop("shutdown", drain=False, timeout=self.config.shutdown_timeout_s)
+            self._latched = False
+            self._run = run
+            _live.add(self)
+        try:
+            run.start()
+        except BaseException:
+            self._run = None
+            raise
+
+    def _validate(self) -> None:
+        errors = [issue for issue in check(self._items) if issue.level == "error"]
+        self._plan = plan(self._items)
+        for placed in self._plan.nodes:
+            if placed.node.is_live():
+                errors.append(
+                    error("DUP_NODE", f"node {placed.path!r} is running in another scheduler; make another node")
+                )
+        if errors:
+            raise GraphValidationError(errors)
+
+    def wait(self, timeout: float | None = None) -> ShutdownReport:
+        """Wait until the run has ended; returns its report.
+
+        Raises TimeoutError when `timeout` seconds have passed, the error that stopped the graph, SchedulerStateError if
+        it was never started or on a worker thread of this scheduler.
+        """
+        if timeout is not None:
+            seconds("timeout", timeout)
+        run = self._run
+        if run is None:
+            raise SchedulerStateError("wait() needs a run: call start() first")
+        if run.engine.on_my_thread():
+            raise SchedulerStateError("wait() on a thread of the scheduler itself would wait for ever; call shutdown()")
+        self._waiting.add(threading.get_ident())
+        try:
+            if not run.ended.wait(timeout):
+                raise TimeoutError(f"the graph has not ended in {timeout} s; it is {run.engine.status}")
+        finally:
+            self._waiting.discard(threading.get_ident())
+        if run.engine.failure is not None:
+            raise run.engine.failure
+        assert run.report is not None
+        return run.report
+
+    def run(self, signals: Iterable[int] = (SIGINT, SIGTERM)) -> ShutdownReport:
+        """Start, wait until the graph has ended, and return the report.
+
+        On the main thread the first of `signals` drains the graph, a second stops it; after SIGINT it raises
+        KeyboardInterrupt when it has stopped. Raises what start() and wait() raise.
+        """
+        with stop_signals(signals, self._on_signal) as caught:
+            self.start()
+            try:
+                report = self.wait()
+            except BaseException:
+                if self.is_running():
+                    self.shutdown(drain=False)
+                raise
+        if SIGINT in caught:
+            raise KeyboardInterrupt
+        return report
+
+    def _on_signal(self, number: int, count: int) -> None:
+        run = self._run
+        if run is not None:
+            name = Signals(number).name
+            run.request_stop(name, drain=count == 1, timeout=self.config.shutdown_timeout_s)
+
+    def shutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
+        """Stop the run and return its report: with `drain` after everything accepted is handled, else at once.
+
+        `timeout` (seconds; None: config.shutdown_timeout_s) bounds the whole call. May be called twice and from several
+        threads: the earlier deadline and drain=False win. From a hook, or from a signal handler over run() or wait(), it
+        only asks, and returns a report with complete=False. Before the run it is remembered: the next run ends at once.
+        """
+        limit = self.config.shutdown_timeout_s if timeout is None else seconds("timeout", timeout)
+        with_run = self._run
+        if with_run is None:
+            self._latched = True
+            return ShutdownReport(complete=True, timed_out=False, reason="shutdown")
+        if not with_run.ended.is_set():
+            with_run.request_stop("shutdown", drain=bool(drain), timeout=limit)
+            if with_run.engine.on_my_thread() or threading.get_ident() in self._waiting:
+                return ShutdownReport(complete=False, timed_out=False, reason="stopping")
+            with_run.ended.wait()
+        assert with_run.report is not None
+        return with_run.report
+
+    def is_running(self) -> bool:
+        """True from start() until the run has ended."""
+        run = self._run
+        return run is not None and not run.ended.is_set()
+
+    def _refuse_running(self, call: str) -> None:
+        if self.is_running():
+            raise SchedulerStateError(f"{call}() needs a scheduler that is not running: call shutdown() first")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.shutdown(drain=kind is None)
+
+    def __del__(self) -> None:
+        run = getattr(self, "_run", None)
+        if run is not None and not run.ended.is_set():
+            run.request_stop("dropped", drain=False, timeout=self.config.shutdown_timeout_s)
+            warnings.warn(f"{self!r} was dropped while running; call shutdown()", ResourceWarning, stacklevel=1)
+
+    # ------------------------------------------------------------------------------------ while it runs
+
+    def set_priority(self, edge_id: str, band: PriorityBand) -> None:
+        """Move an edge to another band, at once; before the run it is kept and the id checked at start.
+
+        Raises UnknownEdgeError, ValueError, TypeError.
+        """
+        checked = band_of(band)
+        if self.is_running():
+            self._edge(edge_id)
+            assert self._run is not None
+            self._run.engine.set_band(edge_id, checked)
+        self._bands[edge_id] = checked
+
+    def set_capacity(self, edge_id: str, capacity: int) -> None:
+        """Change the capacity of an edge, at once; before the run it is kept and the id checked at start.
+
+        More room is handed out at once; with less nothing is lost. Raises UnknownEdgeError, ValueError, TypeError.
+        """
+        Edge("a", "a", "b", "b", capacity)  # the edge's own check, without an edge to change yet
+        if self.is_running():
+            self._edge(edge_id).set_capacity(capacity)
+        self._capacities[edge_id] = capacity
+
+    def pause(self, node: str | Node) -> None:
+        """Let a node handle no data, ticks or produce; control still reaches it. A drain resumes it."""
+        self._set_paused(node, True)
+
+    def resume(self, node: str | Node) -> None:
+        """Let a paused node go on."""
+        self._set_paused(node, False)
+
+    def _set_paused(self, node: str | Node, paused: bool) -> None:
+        path = self._path(node)
+        index = self._index(path)
+        if self.is_running():
+            assert self._run is not None
+            self._run.engine.set_paused(index, paused)
+        else:
+            (self._paused.add if paused else self._paused.discard)(path)
+
+    def _path(self, node: str | Node) -> str:
+        if isinstance(node, str):
+            return node
+        for placed in self._plan.nodes:
+            if placed.node is node:
+                return placed.path
+        return repr(node)
+
+    def _index(self, path: str) -> int:
+        paths = [placed.path for placed in self._plan.nodes]
+        if path not in paths:
+            raise GraphValidationError([error("UNKNOWN_NODE", f"no node is called {path!r}: {nearest(path, paths)}")])
+        return paths.index(path)
+
+    def _edge(self, edge_id: str) -> Edge:
+        edges = {link.edge.id: link.edge for link in self._plan.links}
+        if edge_id not in edges:
+            close = difflib.get_close_matches(str(edge_id), list(edges), n=3)
+            raise UnknownEdgeError(
+                f"no edge has the id {edge_id!r}"
+                + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "; ids look like 'a:out->b:in'")
+            )
+        return edges[edge_id]
+
+    def get_stats(self) -> dict[str, Any]:
+        """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes, and per edge
+        (by id) depth, peak_depth, capacity, offered, delivered."""
+        run = self._run
+        runnable, blocked = run.engine.counts() if run is not None else (0, 0)
+        edges = {link.edge.id: link.edge.stats() for link in self._plan.links}
+        return {
+            "status": "new" if run is None else "stopped" if run.ended.is_set() else run.engine.status,
+            "nodes_count": len(self._plan.nodes),
+            "edges_count": len(edges),
+            "runnable_nodes": runnable,
+            "blocked_nodes": blocked,
+            "edges": {
+                edge_id: {
+                    "depth": stats.depth,
+                    "peak_depth": stats.peak_depth,
+                    "capacity": stats.capacity,
+                    "offered": stats.offered,
+                    "delivered": stats.delivered,
+                }
+                for edge_id, stats in edges.items()
+            },
+        }
+
+
+def _drain_at_exit() -> None:
+    """Running schedulers drain within their timeout when the interpreter exits."""
+    running = [scheduler for scheduler in _live if scheduler.is_running()]
+    for scheduler in running:
+        run = scheduler._run
+        if run is not None:
+            run.request_stop("exit", drain=True, timeout=scheduler.config.shutdown_timeout_s)
+    for scheduler in running:
+        scheduler.shutdown()
+
+
+atexit.register(_drain_at_exit)

@@ -1,0 +1,36 @@
+"""Signals that stop a run, caught while it is waited for."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def stop_signals(
+    signals: Iterable[int], handle: Callable[[int, int], None]
+) -> Iterator[list[int]]:
+    """On the main thread, call handle(number, how many so far) for each of `signals`; yields the list of those caught.
+
+    Elsewhere it does nothing: only the main thread may set handlers. The earlier handlers are put back at the end.
+    """
+    caught: list[int] = []
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        handle(number, len(caught))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield caught
+        return
+    before = {}
+    try:
+        for number in signals:
+            before[number] = signal.signal(number, on_signal)
+        yield caught
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -38,9 +38,7 @@ def switch(name: str, allowed: tuple[str, ...] = ("1",)) -> str:
     if value in ("", "0"):
         return ""
     if value not in allowed:
-        sys.exit(
-            f"{name}={value!r} is not understood: leave it unset or use {' or '.join(allowed)}"
-        )
+        sys.exit(f"{name}={value!r} is not understood: leave it unset or use {' or '.join(allowed)}")
     return value
 
 

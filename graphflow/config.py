@@ -35,9 +35,7 @@ def band_of(value: object) -> PriorityBand:
     try:
         return PriorityBand(value)
     except ValueError:
-        raise ValueError(
-            f"priority must be PriorityBand.CONTROL (3), HIGH (2) or NORMAL (1), not {value!r}"
-        ) from None
+        raise ValueError(f"priority must be PriorityBand.CONTROL (3), HIGH (2) or NORMAL (1), not {value!r}") from None
 
 
 def _whole(name: str, value: object, lowest: int, highest: int) -> int:
@@ -84,9 +82,7 @@ class SchedulerConfig:
         _whole("workers", self.workers, 1, 1024)
         tick = seconds("tick_interval_ms", self.tick_interval_ms, zero=False)
         if not 0.01 <= tick <= 1e12:
-            raise ValueError(
-                f"tick_interval_ms must be from 0.01 to 1e12 milliseconds, not {self.tick_interval_ms!r}"
-            )
+            raise ValueError(f"tick_interval_ms must be from 0.01 to 1e12 milliseconds, not {self.tick_interval_ms!r}")
         _whole("max_batch_per_node", self.max_batch_per_node, 1, 2**31 - 1)
         _whole("outbox_limit", self.outbox_limit, 1, 2**31 - 1)
         seconds("shutdown_timeout_s", self.shutdown_timeout_s)
@@ -94,9 +90,7 @@ class SchedulerConfig:
             raise TypeError(f"error_policy must be an ErrorPolicy, not {self.error_policy!r}")
         ratio = self.fairness_ratio
         if isinstance(ratio, str) or not isinstance(ratio, Sequence) or len(ratio) != 3:
-            raise TypeError(
-                f"fairness_ratio must be three whole numbers (CONTROL, HIGH, NORMAL), not {ratio!r}"
-            )
+            raise TypeError(f"fairness_ratio must be three whole numbers (CONTROL, HIGH, NORMAL), not {ratio!r}")
         for share in ratio:
             _whole("fairness_ratio", share, 1, 1_000_000)
         object.__setattr__(self, "fairness_ratio", tuple(ratio))

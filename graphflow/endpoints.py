@@ -120,9 +120,7 @@ def _not_exposed(graph: Subgraph, path: str, port: str, role: Role) -> Validatio
     return error(role.no_port, f"{message}: {advice}")
 
 
-def _advice(
-    port: str, fitting: Mapping[str, object], unfitting: Mapping[str, object], role: Role
-) -> str:
+def _advice(port: str, fitting: Mapping[str, object], unfitting: Mapping[str, object], role: Role) -> str:
     if port in unfitting:
         other = _opposite(role).direction
         return f"{port!r} is an {other}, and the {role.what} must be an {role.direction}"

@@ -48,8 +48,8 @@ class Input:
 class Output:
     """An exposed output: other threads take what leaves the graph, always as a Message.
 
-    A slow reader holds the graph back by the policy of the edge. What is here stays readable after the run; then iteration
-    ends and get raises EdgeClosed.
+    A slow reader holds the graph back by the policy of the edge. What is here stays readable after the run; then
+    iteration ends and get raises EdgeClosed.
     """
 
     def __init__(self, name: str, edge: Edge) -> None:
@@ -69,7 +69,7 @@ class Output:
         item = self.edge.try_get()
         return None if item is None else _as_message(item)
 
-    def get_many(self, max: int, timeout: float | None = 0) -> list[Message]:
+    def get_many(self, max: int, timeout: float | None = 0) -> list[Message]:  # noqa: A002  as Edge.get_many
         """Up to `max` messages: waits up to `timeout` seconds for the first; empty when the time is up."""
         return [_as_message(item) for item in self.edge.get_many(max, timeout)]
 

@@ -57,9 +57,7 @@ class Node(NodeBase):
     # Whether the node gets a thread of its own for all its hooks.
     dedicated: bool = False
 
-    def __init__(
-        self, name: str, inputs: PortDeclarations = (), outputs: PortDeclarations = ()
-    ) -> None:
+    def __init__(self, name: str, inputs: PortDeclarations = (), outputs: PortDeclarations = ()) -> None:
         self.name = check_name("node", name)
         what = f"node {name!r}"
         self.inputs = _make_ports(what, PortDirection.INPUT, inputs) or _make_ports(
@@ -133,9 +131,7 @@ class Node(NodeBase):
         return f"<{type(self).__name__} {name}>"
 
 
-def _make_ports(
-    owner: str, direction: PortDirection, declared: PortDeclarations
-) -> tuple[Port, ...]:
+def _make_ports(owner: str, direction: PortDirection, declared: PortDeclarations) -> tuple[Port, ...]:
     """The ports that were declared; `owner` is whom an error names."""
     side = f"{direction.value}s"
     if isinstance(declared, (str, PortSpec, Port)):

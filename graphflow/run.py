@@ -25,8 +25,8 @@ _JOIN_S = 1.0
 class Run:
     """The threads of one run. Made, started and ended once; a restart makes another.
 
-    Workers run nodes, the keeper watches the clock and clears up when the run is over. All are daemons, so that a handler
-    that never returns cannot keep the process alive.
+    Workers run nodes, the keeper watches the clock and clears up when the run is over. All are daemons, so that a
+    handler that never returns cannot keep the process alive.
     """
 
     def __init__(self, plan: Plan, config: SchedulerConfig, name: str) -> None:
@@ -36,9 +36,8 @@ class Run:
         self.report: ShutdownReport | None = None
         self.reason: str | None = None  # of a stop that was asked for
         self._name = name
-        self._threads = [
-            self._thread(self.engine.work, f"worker-{number}", 0) for number in range(config.workers)
-        ]
+        self._timeout_s = config.shutdown_timeout_s
+        self._threads = [self._thread(self.engine.work, f"worker-{number}", 0) for number in range(config.workers)]
         self._threads += [
             self._thread(self.engine.work, f"dedicated-{crew}", crew) for crew in range(1, self.engine.crews)
         ]
@@ -53,7 +52,7 @@ class Run:
         )
 
     def start(self) -> None:
-        """Start the threads and the nodes; returns after the last on_start. If a thread cannot be started, nothing runs."""
+        """Start the threads and the nodes; returns after the last on_start. If a thread fails, nothing runs."""
         started: list[threading.Thread] = []
         try:
             for thread in [*self._threads, self._keeper]:
@@ -68,7 +67,11 @@ class Run:
         self.engine.attach()
         self.engine.begin()
         log.info("run started", extra={"event": "run_started", "graph": self._name})
-        self.engine.wait_opened()
+        try:
+            self.engine.wait_opened()
+        except BaseException:  # Ctrl-C while a node starts
+            self.request_stop("interrupted", drain=False, timeout=self._timeout_s)
+            raise
 
     def request_stop(self, reason: str, *, drain: bool, timeout: float | None) -> None:
         """Ask for a stop and return at once; takes no lock that a signal handler could find held."""
@@ -107,8 +110,7 @@ class Run:
         cells = engine.cells
         reason = "error" if engine.failure is not None else self.reason or "completed"
         return ShutdownReport(
-            complete=not (undelivered or abandoned or engine.timed_out)
-            and not any(cell.abandoned for cell in cells),
+            complete=not (undelivered or abandoned or engine.timed_out) and not any(cell.abandoned for cell in cells),
             timed_out=engine.timed_out,
             reason=reason,
             undelivered=undelivered,

@@ -100,8 +100,8 @@ class Scheduler:
     def start(self) -> None:
         """Start the threads and the nodes; returns after the last `on_start`.
 
-        Raises GraphValidationError, UnknownEdgeError (an earlier set_priority or set_capacity), SchedulerStateError if it
-        is running already or a hook of the earlier run has not returned.
+        Raises GraphValidationError, UnknownEdgeError (an earlier set_priority or set_capacity), SchedulerStateError if
+        it is running already or a hook of the earlier run has not returned.
         """
         with self._lock:
             self._refuse_running("start")
@@ -125,20 +125,15 @@ class Scheduler:
             self._latched = False
             self._run = run
             _live.add(self)
-        try:
-            run.start()
-        except BaseException:
-            self._run = None
-            raise
+        run.start()
 
     def _validate(self) -> None:
         errors = [issue for issue in check(self._items) if issue.level == "error"]
         self._plan = plan(self._items)
         for placed in self._plan.nodes:
             if placed.node.is_live():
-                errors.append(
-                    error("DUP_NODE", f"node {placed.path!r} is running in another scheduler; make another node")
-                )
+                message = f"node {placed.path!r} is running in another scheduler; make another node"
+                errors += [error("DUP_NODE", message)]
         if errors:
             raise GraphValidationError(errors)
 
@@ -194,8 +189,9 @@ class Scheduler:
         """Stop the run and return its report: with `drain` after everything accepted is handled, else at once.
 
         `timeout` (seconds; None: config.shutdown_timeout_s) bounds the whole call. May be called twice and from several
-        threads: the earlier deadline and drain=False win. From a hook, or from a signal handler over run() or wait(), it
-        only asks, and returns a report with complete=False. Before the run it is remembered: the next run ends at once.
+        threads: the earlier deadline and drain=False win. From a hook, or from a signal handler over run() or wait(),
+        it only asks, and returns a report with complete=False. Before the run it is remembered: the next run ends at
+        once.
         """
         limit = self.config.shutdown_timeout_s if timeout is None else seconds("timeout", timeout)
         with_run = self._run

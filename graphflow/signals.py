@@ -10,9 +10,7 @@ from types import FrameType
 
 
 @contextmanager
-def stop_signals(
-    signals: Iterable[int], handle: Callable[[int, int], None]
-) -> Iterator[list[int]]:
+def stop_signals(signals: Iterable[int], handle: Callable[[int, int], None]) -> Iterator[list[int]]:
     """On the main thread, call handle(number, how many so far) for each of `signals`; yields the list of those caught.
 
     Elsewhere it does nothing: only the main thread may set handlers. The earlier handlers are put back at the end.

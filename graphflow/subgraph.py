@@ -97,10 +97,7 @@ class Subgraph:
             raise TypeError(_not_a("node", "add_subgraph", Subgraph, node))
         _refuse(check_constructed(node))
         name = node.name if name is None else name
-        _refuse(
-            self._check_member("node", name)
-            + check_node_is_new(name, self._name_of_node.get(id(node)))
-        )
+        _refuse(self._check_member("node", name) + check_node_is_new(name, self._name_of_node.get(id(node))))
         self._members[name] = self._nodes[name] = node
         self._name_of_node[id(node)] = name
 
@@ -143,9 +140,7 @@ class Subgraph:
         NO_SRC_PORT, NO_DST_PORT, TYPE_MISMATCH, BAD_CAP, DUP_EDGE. Raises TypeError or ValueError
         for a policy, a priority or a sizeof that is none.
         """
-        options = EdgeOptions(
-            capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity
-        )
+        options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
         issues, source, target = check_connection(self, src, dst, options)
         if source is not None and target is not None:
             edge_id = f"{source.place}->{target.place}"
@@ -175,9 +170,7 @@ class Subgraph:
 
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_IN, BAD_EXPOSE_IN, BAD_CAP.
         """
-        options = EdgeOptions(
-            capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity
-        )
+        options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
         issues, end = check_exposure(self, name, port, EXPOSED_INPUT, options)
         issues += check_exposed_is_new("input", name, self._exposed_inputs)
         if issues or end is None:
@@ -204,9 +197,7 @@ class Subgraph:
 
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_OUT, BAD_EXPOSE_OUT, BAD_CAP.
         """
-        options = EdgeOptions(
-            capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity
-        )
+        options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
         issues, end = check_exposure(self, name, port, EXPOSED_OUTPUT, options)
         issues += check_exposed_is_new("output", name, self._exposed_outputs)
         if issues or end is None:

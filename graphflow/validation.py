@@ -120,9 +120,7 @@ def check_nestable(name: str, outer: str | None, is_around: bool) -> list[Valida
     return [error("DUP_NODE", f"subgraph {name!r} is already nested in {outer!r}: {advice}")]
 
 
-def check_bounds(
-    capacity: object, max_bytes: object, ttl_s: object, control_capacity: object
-) -> list[ValidationIssue]:
+def check_bounds(capacity: object, max_bytes: object, ttl_s: object, control_capacity: object) -> list[ValidationIssue]:
     """BAD_CAP for every bound of an edge that is not a usable number."""
     counts = {"capacity": capacity, "control_capacity": control_capacity}
     if max_bytes is not None:
@@ -186,16 +184,11 @@ def check_exposed_is_new(
     return [error(code, f"there is already an exposed {direction} {name!r}: choose another name")]
 
 
-def unconnected_ports(
-    owner: str, direction: Literal["input", "output"], ports: Iterable[str]
-) -> list[ValidationIssue]:
+def unconnected_ports(owner: str, direction: Literal["input", "output"], ports: Iterable[str]) -> list[ValidationIssue]:
     """UNCONNECTED_PORT for each of the ports, which no edge touches and nothing exposes."""
     fate = "nothing arrives there" if direction == "input" else "nobody gets what it emits"
     message = f"is not connected, so {fate}: connect it or expose it"
-    return [
-        warning("UNCONNECTED_PORT", f"{direction} port {name!r} of {owner} {message}")
-        for name in ports
-    ]
+    return [warning("UNCONNECTED_PORT", f"{direction} port {name!r} of {owner} {message}") for name in ports]
 
 
 def check_block_cycles(edges: Iterable[tuple[str, str, Edge]]) -> list[ValidationIssue]:
@@ -231,8 +224,7 @@ def _block_cycle(edge_ids: list[str]) -> ValidationIssue:
     advice = "give one of them another policy, or a capacity that its traffic cannot fill"
     return warning(
         "BLOCK_CYCLE",
-        f"the edges {listing(edge_ids)} form a cycle and all Block: once all are full nothing "
-        f"moves any more; {advice}",
+        f"the edges {listing(edge_ids)} form a cycle and all Block: once all are full nothing moves any more; {advice}",
     )
 
 

@@ -83,9 +83,7 @@ def check_exposure(
     return issues, end
 
 
-def _find(
-    graph: Subgraph, endpoint: object, role: Role, issues: list[ValidationIssue]
-) -> End | None:
+def _find(graph: Subgraph, endpoint: object, role: Role, issues: list[ValidationIssue]) -> End | None:
     names = parse(endpoint, role)
     if isinstance(names, ValidationIssue):
         issues.append(names)

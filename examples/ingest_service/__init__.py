@@ -15,6 +15,5 @@ except ImportError:
 
 if pydantic.VERSION.startswith("1."):
     raise ImportError(
-        f"the ingestion service needs pydantic 2, found {pydantic.VERSION}; "
-        "run: pip install 'pydantic>=2.6'"
+        f"the ingestion service needs pydantic 2, found {pydantic.VERSION}; run: pip install 'pydantic>=2.6'"
     )

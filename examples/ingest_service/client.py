@@ -24,9 +24,7 @@ class Answer:
     error: str | None = None
 
 
-def send_lines(
-    address: Address, lines: Sequence[bytes], on_sent: Callable[[int], None] = lambda _: None
-) -> Answer:
+def send_lines(address: Address, lines: Sequence[bytes], on_sent: Callable[[int], None] = lambda _: None) -> Answer:
     """Send lines over one TCP connection and return the service's answer."""
     with socket.create_connection(address, timeout=PATIENCE_S) as connection:
         try:
@@ -43,9 +41,7 @@ def send_lines(
             return _read_answer(reader.readline())
 
 
-def post_lines(
-    address: Address, lines: Sequence[bytes], on_sent: Callable[[int], None] = lambda _: None
-) -> Answer:
+def post_lines(address: Address, lines: Sequence[bytes], on_sent: Callable[[int], None] = lambda _: None) -> Answer:
     """Send lines in several POSTs; what a busy service has not taken is sent again."""
     accepted = 0
     while accepted < len(lines):

@@ -50,9 +50,7 @@ class Sent:
             self.lines += lines
 
 
-def start_clients(
-    pool: Executor, service: IngestService, lines: list[bytes], sent: Sent
-) -> list[Future[Answer]]:
+def start_clients(pool: Executor, service: IngestService, lines: list[bytes], sent: Sent) -> list[Future[Answer]]:
     """Deal the lines out to clients that send them all at once."""
     clients = TCP_CLIENTS + HTTP_CLIENTS
     host = service.settings.host

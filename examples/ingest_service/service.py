@@ -95,9 +95,7 @@ class IngestService:
         )
         self.graph = ingest_graph(self.writer, settings.lines_capacity)
         self.scheduler = Scheduler(
-            SchedulerConfig(
-                workers=settings.workers, shutdown_timeout_s=settings.shutdown_timeout_s
-            )
+            SchedulerConfig(workers=settings.workers, shutdown_timeout_s=settings.shutdown_timeout_s)
         )
         self.scheduler.register(self.graph)
         self._lines = self.scheduler.input("lines")

@@ -45,10 +45,7 @@ class SQLiteWriter(Node):
     ) -> None:
         super().__init__("writer")
         if not 1 <= batch_rows <= pending_rows_max:
-            raise ValueError(
-                f"batch_rows must be from 1 to pending_rows_max ({pending_rows_max}), "
-                f"not {batch_rows}"
-            )
+            raise ValueError(f"batch_rows must be from 1 to pending_rows_max ({pending_rows_max}), not {batch_rows}")
         self.tick_interval_ms = flush_interval_ms
         self._path = path
         self._batch_rows = batch_rows

@@ -194,6 +194,8 @@ cdef class Cell:
                 return done
             done += 1
             self.handle(inlet.port, item, LANE_LEVEL)
+            if peek(self.state.poke) != 0:
+                break
         self.dispatch.inlet_left(&inlet.state, True)
         return done
 

@@ -24,7 +24,6 @@ cdef class Dispatch:
     cdef bint drain_wanted      # asked for while starting
     cdef bint stop_wanted
     cdef bint timed_out         # a deadline cut the drain or the stop short
-    cdef bint forced            # the stop did not wait for the graph to run dry
     cdef TimerHeap timers
     cdef int64_t drain_deadline_ns
     cdef int64_t deadline_ns
@@ -40,6 +39,7 @@ cdef class Dispatch:
     # With the GIL (or attached); each takes the lock.
     cdef void arrived(self, InletState* inlet, bint control) noexcept
     cdef void room(self, NodeState* node) noexcept
+    cdef void open_input(self, InletState* inlet) noexcept
     cdef void input_closed(self, InletState* inlet) noexcept
     cdef void expect_room(self, NodeState* node, int64_t after_ns) noexcept
     cdef NodeState* next_turn(self, Crew* crew, bint woken) noexcept
@@ -78,7 +78,7 @@ cdef class Dispatch:
     cdef void next_start(self) noexcept nogil
     cdef void open_run(self) noexcept nogil
     cdef void begin_drain(self) noexcept nogil
-    cdef void begin_stop(self, bint forced) noexcept nogil
+    cdef void begin_stop(self) noexcept nogil
     cdef void next_stop(self) noexcept nogil
     cdef void finish(self) noexcept nogil
     cdef void fire(self, Timer* timer, int64_t now) noexcept nogil

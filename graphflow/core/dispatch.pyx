@@ -238,6 +238,14 @@ cdef class Dispatch:
         self.check_groups()
         self.mu.unlock()
 
+    cdef void open_input(self, InletState* inlet) noexcept:
+        """Before the run begins: an exposed input keeps the graph alive until it is closed."""
+        acquire(self.mu)
+        inlet.open = True
+        self.open_inputs += 1
+        inlet.node.group.open_inputs += 1
+        self.mu.unlock()
+
     cdef void input_closed(self, InletState* inlet) noexcept:
         """An edge into the node was closed: of an exposed input nothing more will come."""
         acquire(self.mu)
@@ -488,7 +496,7 @@ cdef class Dispatch:
         if self.cursor > 0 and (self.nodes[self.cursor - 1].running > 0 or self.nodes[self.cursor - 1].pending & HAS_HOOK):
             return
         if self.stop_wanted:
-            self.begin_stop(True)
+            self.begin_stop()
         elif self.cursor < self.node_count:
             self.cursor += 1
             self.grant_hook(&self.nodes[self.cursor - 1], START_HOOK)
@@ -550,7 +558,7 @@ cdef class Dispatch:
                     self.groups[group.after[index]].open_before -= 1
                     self.check_later(&self.groups[group.after[index]])
         if self.groups_left == 0 and self.phase == DRAINING:
-            self.begin_stop(False)
+            self.begin_stop()
 
     cdef bint check(self, Group* group) noexcept nogil:
         """Under the lock: can nothing more happen in this group? Grants an on_drain that is due.
@@ -606,7 +614,7 @@ cdef class Dispatch:
             if drain and self.phase == RUNNING:
                 self.begin_drain()
             elif not drain:
-                self.begin_stop(True)
+                self.begin_stop()
             self.check_groups()
         elif self.phase == STOPPING:
             self.next_stop()
@@ -627,11 +635,10 @@ cdef class Dispatch:
             self.refresh(node)
             self.check_later(node.group)
 
-    cdef void begin_stop(self, bint forced) noexcept nogil:
+    cdef void begin_stop(self) noexcept nogil:
         """Under the lock: from here on only on_stop runs, in reverse topological order."""
         cdef int index
         self.phase = STOPPING
-        self.forced = forced
         self.cursor = self.node_count - 1
         self.patience_ns = NEVER
         for index in range(self.node_count):
@@ -705,7 +712,7 @@ cdef class Dispatch:
                 timer = self.timers.pop_due(now)
             if self.phase == DRAINING and now >= self.drain_deadline_ns:
                 self.timed_out = True
-                self.begin_stop(True)
+                self.begin_stop()
             if self.phase == STOPPING and now >= self.patience_ns:
                 self.next_stop()
             if now >= self.deadline_ns and self.phase != ENDED:

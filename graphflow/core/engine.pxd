@@ -10,7 +10,8 @@ cdef class Engine:
     cdef readonly list links            # of the plan
     cdef readonly int crews
     cdef readonly int64_t token         # this scheduler's, for `here().scheduler`
-    cdef dict inlets                    # edge id -> Inlet
+    cdef dict inlets                    # edge id -> Inlet, where a node reads it
+    cdef dict outlets                   # edge id -> Outlet, where a node feeds it
     cdef object opened                  # a threading.Event: every node has started (or the run is over)
     cdef object failure_lock            # guards the two below
     cdef readonly object failure        # the error that stopped the graph

@@ -47,6 +47,7 @@ cdef class Engine:
         self.token = token
         self.cells = []
         self.inlets = {}
+        self.outlets = {}
         self.links = list(plan.links)
         self.opened = threading.Event()
         self.failure_lock = threading.Lock()
@@ -61,7 +62,6 @@ cdef class Engine:
         cdef Cell cell
         cdef NodeState* state
         cdef Inlet inlet
-        cdef Outlet outlet
         cdef int index, band
         cdef list crews = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
         check_supported(plan)
@@ -87,8 +87,7 @@ cdef class Engine:
                 if link.source is None:
                     inlet.state.external = True
             if link.source is not None:
-                cell = self.cells[link.source]
-                outlet = make_outlet(link, cell, band)
+                self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source], band)
         for cell in self.cells:
             cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
         return 0
@@ -140,13 +139,11 @@ cdef class Engine:
                     edge.clear_out(0, False)
                 edge.reopen()
             inlet = self.inlets.get(edge.id)
-            edge.attach(inlet, outlet_of(self, link), self.token)
-            if inlet is not None and inlet.state.external and not edge.closed:
-                acquire(self.dispatch.mu)
-                inlet.state.open = True
-                self.dispatch.open_inputs += 1
-                inlet.state.node.group.open_inputs += 1
-                self.dispatch.mu.unlock()
+            if inlet is not None and inlet.state.external:
+                self.dispatch.open_input(&inlet.state)
+            edge.attach(inlet, self.outlets.get(edge.id), self.token)
+            if inlet is not None and edge.closed:       # it was closed before anybody listened
+                self.dispatch.input_closed(&inlet.state)
 
     # ---------------------------------------------------------------------------------------- threads
 
@@ -240,7 +237,7 @@ cdef class Engine:
             edge = link.edge
             edge.shut()
             edge.detach()
-            outlet = outlet_of(self, link)
+            outlet = self.outlets.get(edge.id)
             deferred = outlet.waiting() if outlet is not None else 0
             if link.target is None:
                 edge.leave(deferred)
@@ -270,11 +267,6 @@ cdef class Engine:
     @property
     def timed_out(self):
         return self.dispatch.timed_out
-
-    @property
-    def forced(self):
-        """The stop did not wait for the graph to run dry."""
-        return self.dispatch.forced
 
     def inside(self):
         """Paths of the nodes that a worker is inside of now."""
@@ -363,16 +355,6 @@ cdef Outlet make_outlet(object link, Cell cell, int band):
     cell.outlets.append(outlet)
     cell.outs[outlet.edge.source_port].append(outlet)
     return outlet
-
-
-cdef Outlet outlet_of(Engine engine, object link):
-    """The outlet of a link, or None for an exposed input."""
-    cdef Outlet outlet
-    if link.source is not None:
-        for outlet in (<Cell>engine.cells[link.source]).outlets:
-            if outlet.edge is link.edge:
-                return outlet
-    return None
 
 
 cdef bint overrides(object node, str hook) except -1:

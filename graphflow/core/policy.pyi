@@ -21,22 +21,23 @@ class Policy(Protocol):
 class BuiltinPolicy:
     """Base of the built-in policies."""
 
-    def on_enqueue(self, capacity: int, size: int, item: Any) -> PutResult: ...
-
 class Block(BuiltinPolicy):
     """A full edge refuses the newcomer: nothing is lost, producers wait."""
 
     def __init__(self) -> None: ...
+    def on_enqueue(self, capacity: int, size: int, item: Any) -> PutResult: ...
 
 class Drop(BuiltinPolicy):
     """A full edge discards the newcomer."""
 
     def __init__(self) -> None: ...
+    def on_enqueue(self, capacity: int, size: int, item: Any) -> PutResult: ...
 
 class Latest(BuiltinPolicy):
     """A full edge discards its oldest item: it holds the newest `capacity` items, in order."""
 
     def __init__(self) -> None: ...
+    def on_enqueue(self, capacity: int, size: int, item: Any) -> PutResult: ...
 
 class Coalesce(BuiltinPolicy):
     """A full edge merges the newcomer into its newest item; with a key, always into the queued item of the same key."""
@@ -45,9 +46,8 @@ class Coalesce(BuiltinPolicy):
     def fn(self) -> Callable[[Any, Any], Any]: ...
     @property
     def key(self) -> Callable[[Any], Hashable] | None: ...
-    def __init__(
-        self, fn: Callable[[Any, Any], Any], key: Callable[[Any], Hashable] | None = None
-    ) -> None: ...
+    def __init__(self, fn: Callable[[Any, Any], Any], key: Callable[[Any], Hashable] | None = None) -> None: ...
+    def on_enqueue(self, capacity: int, size: int, item: Any) -> PutResult: ...
 
 def block() -> Block:
     """The same as Block()."""
@@ -58,7 +58,5 @@ def drop() -> Drop:
 def latest() -> Latest:
     """The same as Latest()."""
 
-def coalesce(
-    fn: Callable[[Any, Any], Any], key: Callable[[Any], Hashable] | None = None
-) -> Coalesce:
+def coalesce(fn: Callable[[Any, Any], Any], key: Callable[[Any], Hashable] | None = None) -> Coalesce:
     """The same as Coalesce(fn, key)."""

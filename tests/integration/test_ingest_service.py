@@ -152,9 +152,7 @@ def test_a_line_of_the_greatest_length_is_not_too_long() -> None:
         (GOOD.replace(b'"UA"', b'"\\ud800"'), "schema:carrier"),
     ],
 )
-def test_a_broken_line_has_its_reason_and_can_be_stored(
-    line: bytes, reason: str, tmp_path: Path
-) -> None:
+def test_a_broken_line_has_its_reason_and_can_be_stored(line: bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(LineError) as raised:
         to_flight(parse_line(line))
     assert raised.value.reason == reason
@@ -218,9 +216,7 @@ def test_a_second_run_adds_to_the_database(start: Start) -> None:
         assert query(running.db, "SELECT scheduled FROM carrier_hour") == [(10 * run,)]
 
 
-def test_a_client_too_many_waits_for_its_turn(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_client_too_many_waits_for_its_turn(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS_MAX", 1)
     running = start()
     with ThreadPoolExecutor(1) as pool:
@@ -231,9 +227,7 @@ def test_a_client_too_many_waits_for_its_turn(
         assert answer.result(DEADLINE_S) == Answer(1)
 
 
-def test_a_stop_does_not_wait_for_clients_in_line(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_does_not_wait_for_clients_in_line(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "CONNECTIONS_MAX", 1)
     running = start()
     with socket.create_connection(running.tcp), socket.create_connection(running.tcp):
@@ -356,9 +350,7 @@ def test_a_request_that_cannot_be_served_is_answered_with_the_reason(
         (b"Content-Length: x\r\n", b"400"),
     ],
 )
-def test_a_body_of_unknown_or_absurd_size_is_refused(
-    start: Start, head: bytes, status: bytes
-) -> None:
+def test_a_body_of_unknown_or_absurd_size_is_refused(start: Start, head: bytes, status: bytes) -> None:
     running = start()
     with socket.create_connection(running.http) as client:
         client.sendall(b"POST /ingest HTTP/1.1\r\n" + head + b"\r\n")
@@ -398,9 +390,7 @@ def test_rows_that_cannot_be_stored_wait_and_hold_the_senders_back(
     assert count(running.db, "flights") == 5000
 
 
-def test_rows_that_were_never_stored_are_named(
-    start: Start, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_rows_that_were_never_stored_are_named(start: Start, caplog: pytest.LogCaptureFixture) -> None:
     running = start(flush_interval_ms=NEVER_MS)
     send_lines(running.tcp, [GOOD] * 10)
     eventually(lambda: running.service.writer.pending >= 10)
@@ -437,9 +427,7 @@ class Program:
     def __init__(self, path: Path) -> None:
         command = [sys.executable, "-m", "examples.ingest_service"]
         command += ["--db", str(path), "--tcp", "0", "--http", "0"]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.tcp = self._address("tcp")
         self.http = self._address("http")
 
@@ -506,9 +494,7 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
     with socket.create_server((HOST, 0)) as taken:
         command = [sys.executable, "-m", "examples.ingest_service", "--db", str(tmp_path / "x.db")]
         command += ["--tcp", str(taken.getsockname()[1]), "--http", "0"]
-        ended = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-        )
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith("cannot start: ")
     assert "Traceback" not in ended.stderr
@@ -516,8 +502,6 @@ def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
 
 def test_the_demo_accounts_for_every_line() -> None:
     command = [sys.executable, "-m", "examples.ingest_service.demo", "--rows", "2000"]
-    ended = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False
-    )
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Every line is accounted for: 2,000 stored + 8 rejected = 2,008 sent" in ended.stdout

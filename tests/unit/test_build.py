@@ -102,9 +102,7 @@ def project(tmp_path: Path) -> Project:
         ("GRAPHFLOW_SANITIZE", "memory", "thread or address"),
     ],
 )
-def test_a_switch_that_is_not_understood_is_named(
-    project: Project, switch: str, value: str, allowed: str
-) -> None:
+def test_a_switch_that_is_not_understood_is_named(project: Project, switch: str, value: str, allowed: str) -> None:
     done = project.build(**{switch: value})
     assert done.returncode != 0
     assert f"{switch}='{value}'" in done.stderr
@@ -136,9 +134,7 @@ def test_another_cython_is_refused_with_advice(project: Project, tmp_path: Path)
     ],
     ids=["warning", "performance hint"],
 )
-def test_a_cython_warning_or_hint_stops_the_build(
-    project: Project, code: str, complaint: str
-) -> None:
+def test_a_cython_warning_or_hint_stops_the_build(project: Project, code: str, complaint: str) -> None:
     (project.core / "careless.pyx").write_text(code)
     done = project.build()
     assert done.returncode != 0
@@ -183,9 +179,7 @@ def test_a_wheel_holds_stubs_declarations_and_libraries_and_no_generated_code(
 
 
 def test_a_missing_core_says_what_to_run(tmp_path: Path) -> None:
-    shutil.copytree(
-        ROOT / "graphflow", tmp_path / "graphflow", ignore=shutil.ignore_patterns("*.so", "*.cpp")
-    )
+    shutil.copytree(ROOT / "graphflow", tmp_path / "graphflow", ignore=shutil.ignore_patterns("*.so", "*.cpp"))
     done = subprocess.run(
         [sys.executable, "-c", "import graphflow"],
         cwd=tmp_path,

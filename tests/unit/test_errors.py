@@ -35,9 +35,7 @@ def test_every_error_is_a_graphflow_error_and_a_built_in_one(name: str, kind: ty
 def test_a_validation_error_lists_every_issue_with_its_code() -> None:
     error = GraphValidationError(ISSUES)
     assert error.issues == tuple(ISSUES)
-    assert str(error) == (
-        "BAD_CAP: capacity must be 1 or more, not 0\nUNCONNECTED_PORT: port a:out leads nowhere"
-    )
+    assert str(error) == ("BAD_CAP: capacity must be 1 or more, not 0\nUNCONNECTED_PORT: port a:out leads nowhere")
 
 
 def test_an_unknown_edge_prints_its_message_plainly() -> None:

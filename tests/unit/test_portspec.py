@@ -66,9 +66,7 @@ def test_a_type_is_checked_by_isinstance() -> None:
     assert spec.validate("1") is False
 
 
-@pytest.mark.parametrize(
-    ("schema", "kind"), [(None, 0), (Any, 0), (int, 1), (int | str, 1), (list[int], 1), (Row, 2)]
-)
+@pytest.mark.parametrize(("schema", "kind"), [(None, 0), (Any, 0), (int, 1), (int | str, 1), (list[int], 1), (Row, 2)])
 def test_only_schemas_that_need_it_are_checked_in_python(schema: Any, kind: int) -> None:
     assert PortSpec("in", schema).check_kind == kind
 
@@ -86,9 +84,7 @@ def test_only_schemas_that_need_it_are_checked_in_python(schema: Any, kind: int)
         (b"in", TypeError),
     ],
 )
-def test_a_bad_name_is_refused(
-    make: Callable[[Any], object], name: Any, error: type[Exception]
-) -> None:
+def test_a_bad_name_is_refused(make: Callable[[Any], object], name: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="port's name"):
         make(name)
 
@@ -207,9 +203,7 @@ def test_a_port_knows_its_direction() -> None:
         ({"spec": int}, TypeError, "spec"),
     ],
 )
-def test_a_bad_argument_of_a_port_is_named(
-    arguments: dict[str, Any], error: type[Exception], named: str
-) -> None:
+def test_a_bad_argument_of_a_port_is_named(arguments: dict[str, Any], error: type[Exception], named: str) -> None:
     make_port: Any = partial(Port, "p")
     with pytest.raises(error, match=f"port 'p': {named}"):
         make_port(**({"direction": INPUT} | arguments))
@@ -269,6 +263,4 @@ def test_repr_shows_what_differs_from_the_defaults() -> None:
     assert repr(PortSpec("a")) == "PortSpec('a')"
     assert repr(PortSpec("a", int)) == "PortSpec('a', schema=<class 'int'>)"
     assert repr(Port("a", INPUT)) == "Port('a', PortDirection.INPUT)"
-    assert repr(Port("a", OUTPUT, 1, PortSpec("a"))) == (
-        "Port('a', PortDirection.OUTPUT, index=1, spec=PortSpec('a'))"
-    )
+    assert repr(Port("a", OUTPUT, 1, PortSpec("a"))) == ("Port('a', PortDirection.OUTPUT, index=1, spec=PortSpec('a'))")

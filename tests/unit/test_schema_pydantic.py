@@ -59,9 +59,7 @@ def test_a_value_that_the_model_validates_matches_and_is_not_converted() -> None
     assert value == {"carrier": "AA", "delay": "5"}
 
 
-@pytest.mark.parametrize(
-    "value", [{"carrier": "AA"}, {"carrier": "AA", "delay": -1}, None, 5, "AA"]
-)
+@pytest.mark.parametrize("value", [{"carrier": "AA"}, {"carrier": "AA", "delay": -1}, None, 5, "AA"])
 def test_a_value_that_the_model_refuses_does_not_match(value: Any) -> None:
     assert PortSpec("in", Flight).validate(value) is False
 

@@ -128,9 +128,7 @@ def test_the_edges_policy_counts_before_the_targets_and_the_sources(
     ("source", "target", "expected"),
     [(int, (int, str), (int, str)), (int, None, int), (None, str, str), (None, None, None)],
 )
-def test_an_edge_checks_the_targets_schema_or_else_the_sources(
-    source: Any, target: Any, expected: Any
-) -> None:
+def test_an_edge_checks_the_targets_schema_or_else_the_sources(source: Any, target: Any, expected: Any) -> None:
     graph = Subgraph("g")
     graph.add_node(Node("a", outputs=PortSpec("out", source)))
     graph.add_node(Node("b", inputs=PortSpec("in", target)))

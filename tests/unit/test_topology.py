@@ -128,9 +128,7 @@ def test_random_graphs_are_ordered_by_every_edge_outside_cycles() -> None:
     numbers = random.Random(7)
     for _ in range(200):
         count = numbers.randrange(1, 12)
-        successors = [
-            [numbers.randrange(count) for _ in range(numbers.randrange(3))] for _ in range(count)
-        ]
+        successors = [[numbers.randrange(count) for _ in range(numbers.randrange(3))] for _ in range(count)]
         found = topological_groups(successors)
         rank = {node: place for place, group in enumerate(found) for node in group}
         assert sorted(rank) == list(range(count))
@@ -165,9 +163,7 @@ def test_check_includes_the_issues_of_each_item() -> None:
     assert codes == ["BLOCK_CYCLE", "UNCONNECTED_PORT", "UNCONNECTED_PORT"]
 
 
-@pytest.mark.parametrize(
-    "second", [graph_of("ab", "other"), step("a"), Node("a")], ids=["graph", "node", "portless"]
-)
+@pytest.mark.parametrize("second", [graph_of("ab", "other"), step("a"), Node("a")], ids=["graph", "node", "portless"])
 def test_one_path_in_two_items_is_a_duplicate(second: Subgraph | Node) -> None:
     (issue,) = [issue for issue in check([graph_of("a"), second]) if issue.level == "error"]
     assert issue.code == "DUP_NODE"

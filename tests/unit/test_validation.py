@@ -71,9 +71,7 @@ def change_schemas(graph: Subgraph) -> None:
         (change_schemas, ["TYPE_MISMATCH"]),
     ],
 )
-def test_what_was_well_when_made_is_checked_again(
-    change: Callable[[Subgraph], None], expected: list[str]
-) -> None:
+def test_what_was_well_when_made_is_checked_again(change: Callable[[Subgraph], None], expected: list[str]) -> None:
     graph = open_chain()
     change(graph)
     assert found(graph) == expected

@@ -1,0 +1,60 @@
+from graphflow.config import SchedulerConfig
+from graphflow.core.cell import Cell
+from graphflow.topology import Plan
+
+class Engine:
+    """One run of a graph, without the threads; see graphflow.run."""
+
+    def __init__(self, plan: Plan, config: SchedulerConfig, token: int) -> None: ...
+    @property
+    def cells(self) -> list[Cell]: ...
+    @property
+    def crews(self) -> int: ...
+    @property
+    def failure(self) -> BaseException | None: ...
+    @property
+    def failed_node(self) -> str | None: ...
+    @property
+    def status(self) -> str:
+        """starting, running, draining, stopping or stopped."""
+
+    @property
+    def timed_out(self) -> bool: ...
+    def attach(self) -> None:
+        """Join the edges to this run. From here on a put wakes a worker."""
+
+    def begin(self) -> None:
+        """Let the workers start the nodes."""
+
+    def wait_opened(self) -> None:
+        """Wait until every on_start has returned, or the run is over."""
+
+    def work(self, crew_index: int) -> None:
+        """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
+
+    def keep(self) -> bool:
+        """The keeper's life. True: add a worker and call again; False: the run has ended."""
+
+    def on_my_thread(self) -> bool:
+        """True on a worker thread of this scheduler."""
+
+    def request_stop(self, drain: bool, timeout_s: float | None) -> None:
+        """Ask for a stop; `timeout_s` bounds it, None is no bound."""
+
+    def fatal(self, path: str, error: BaseException) -> None:
+        """A node's error stops the graph: the first one is kept for run() and wait()."""
+
+    def conclude(self) -> dict[str, int]:
+        """After the run: close and release everything; returns undelivered counts by edge id."""
+
+    def inside(self) -> tuple[str, ...]:
+        """Paths of the nodes that a worker is inside of now."""
+
+    def counts(self) -> tuple[int, int]:
+        """Nodes that are ready, and nodes whose outbox holds something."""
+
+    def set_paused(self, index: int, paused: bool) -> None:
+        """Let a node handle no data, ticks or produce, or let it go on."""
+
+    def set_band(self, edge_id: str, band: int) -> None:
+        """Move an edge to another priority band, at once."""

@@ -315,10 +315,9 @@ cdef class Edge(EdgeQueue):
         cdef object held
         if policy is not None:
             self.check_put_policy(policy)
-        elif not self.wraps and self.spec is None and item is not None and not is_control(item):
-            if self.put_plain(item):
-                return put_result(VERDICT_OK)
         held = self.prepare(item)
+        if policy is None and not self.wraps and not is_control(item) and self.put_plain(held):
+            return put_result(VERDICT_OK)
         answer = self.offer(held, is_control(item), policy, NULL, False, True)
         if answer == ANSWER_CLOSED:
             raise EdgeClosed(f"{self.id} is closed: it takes no more items")

@@ -2,7 +2,7 @@ from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.message cimport Message
 from graphflow.core.port cimport PortSpec
-from graphflow.core.queue cimport EdgeEnd
+from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.ring cimport Ring
 from graphflow.core.state cimport Hook, InletState, NodeState
 from libc.stdint cimport int64_t

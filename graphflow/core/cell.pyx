@@ -29,7 +29,7 @@ from graphflow.core.policy cimport (
     VERDICT_OK,
     put_result,
 )
-from graphflow.core.queue cimport ANSWER_CLOSED, CLOSED, EdgeEnd
+from graphflow.core.contents cimport ANSWER_CLOSED, CLOSED, EdgeEnd
 from graphflow.core.ring cimport Ring, new_ring
 from graphflow.core.state cimport (
     CONTROL_WORK,

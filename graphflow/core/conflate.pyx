@@ -20,6 +20,18 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 
+from graphflow.core.contents cimport (
+    ANSWER_CLOSED,
+    ANSWER_EXPIRE,
+    ANSWER_GROW,
+    CLAIMED,
+    CLOSED,
+    KEYED,
+    PUTTERS,
+    ROOM_WANTED,
+    News,
+    no_news,
+)
 from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire
 from graphflow.core.message cimport Message
@@ -30,19 +42,7 @@ from graphflow.core.policy cimport (
     VERDICT_REPLACED,
     Coalesce,
 )
-from graphflow.core.queue cimport (
-    ANSWER_CLOSED,
-    ANSWER_EXPIRE,
-    ANSWER_GROW,
-    CLAIMED,
-    CLOSED,
-    KEYED,
-    PUTTERS,
-    ROOM_WANTED,
-    EdgeQueue,
-    News,
-    unwrap,
-)
+from graphflow.core.queue cimport EdgeQueue, unwrap
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport RETRY, Wait
 
@@ -93,8 +93,7 @@ cdef int conflate(EdgeQueue queue, object held, object policy, Wait* wait, bint 
     attempt.wait = wait
     attempt.want_room = want_room
     attempt.distinct = []
-    news.consumer = news.producer = NULL
-    news.arrived = news.lane_arrived = False
+    no_news(&news)
     try:
         while True:
             answer = look(queue, attempt, &news, &starved)
@@ -305,8 +304,7 @@ cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
     """The claimed item is takeable again: whoever saw the queue as empty is told."""
     cdef News news
     cdef bint starved
-    news.consumer = news.producer = NULL
-    news.arrived = news.lane_arrived = False
+    no_news(&news)
     acquire(queue.mu)
     queue.claim = NULL
     queue.special &= ~CLAIMED

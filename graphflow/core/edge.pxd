@@ -1,8 +1,8 @@
-from graphflow.core.queue cimport EdgeQueue
+from graphflow.core.lease cimport LeasedQueue
 from graphflow.core.waiter cimport Wait, Waiter
 from libc.stdint cimport int64_t
 
-cdef class Edge(EdgeQueue):
+cdef class Edge(LeasedQueue):
     cdef readonly str id
     cdef readonly str source_node
     cdef readonly str source_port

@@ -5,6 +5,16 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport SYSTEM_CLOCK
 from graphflow.core.conflate cimport conflate
+from graphflow.core.contents cimport (
+    ANSWER_CLOSED,
+    ANSWER_WAIT,
+    BYTES,
+    CLOSED,
+    KEYED,
+    PUTTERS,
+    TTL,
+    Counts,
+)
 from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire
@@ -27,19 +37,9 @@ from graphflow.core.policy cimport (
     put_result,
 )
 from graphflow.core.port cimport PortSpec
-from graphflow.core.queue cimport (
-    ANSWER_CLOSED,
-    ANSWER_WAIT,
-    BYTES,
-    CLOSED,
-    KEYED,
-    PUTTERS,
-    TTL,
-    Counts,
-    EdgeQueue,
-)
+from graphflow.core.lease cimport LeasedQueue
 from graphflow.core.ring cimport new_ring
-from graphflow.core.waiter cimport MOVED, RETRY, SHUT, WAITING, Wait, Waiter, new_waiter, timeout_ns_of
+from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Wait, Waiter, new_waiter, timeout_ns_of
 
 from graphflow.core.policy import Block
 from graphflow.errors import EdgeClosed, SchedulerStateError, SchemaError
@@ -71,7 +71,7 @@ cdef bint is_control(object item) noexcept:
     return type(item) is Message and (<Message>item).kind == KIND_CONTROL
 
 
-cdef class Edge(EdgeQueue):
+cdef class Edge(LeasedQueue):
     """A typed, bounded, thread-safe queue from one port to another.
 
     capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
@@ -315,9 +315,13 @@ cdef class Edge(EdgeQueue):
         cdef object held
         if policy is not None:
             self.check_put_policy(policy)
+        if policy is None and not self.wraps and self.spec is None and item is not None and not is_control(item):
+            if self.put_plain(item):        # nothing to check, nothing to wrap
+                return put_result(VERDICT_OK)
         held = self.prepare(item)
-        if policy is None and not self.wraps and not is_control(item) and self.put_plain(held):
-            return put_result(VERDICT_OK)
+        if policy is None and self.spec is not None and not self.wraps and not is_control(item):
+            if self.put_plain(held):
+                return put_result(VERDICT_OK)
         answer = self.offer(held, is_control(item), policy, NULL, False, True)
         if answer == ANSWER_CLOSED:
             raise EdgeClosed(f"{self.id} is closed: it takes no more items")

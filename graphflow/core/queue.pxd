@@ -1,99 +1,10 @@
-from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-from libcpp.mutex cimport mutex
 
-from graphflow.core.clock cimport Clock
-from graphflow.core.keyindex cimport KeyIndex
-from graphflow.core.port cimport PortSpec
+from graphflow.core.contents cimport EdgeContents, News
 from graphflow.core.policy cimport PolicyKind
-from graphflow.core.ring cimport Ring
-from graphflow.core.waiter cimport Wait, WaitList, WaitState
+from graphflow.core.waiter cimport Wait
 
-cdef enum Special:
-    # Anything that takes a put or a get off its fast path. Guarded by the queue's lock.
-    CLOSED = 1              # takes nothing more in
-    TTL = 2                 # items expire
-    BYTES = 4               # bounded by bytes too, or sized
-    KEYED = 8               # conflates by key
-    PUTTERS = 16            # `putters` is not empty
-    LANE_PUTTERS = 32       # `lane_putters` is not empty
-    GETTERS = 64            # `getters` is not empty
-    CLAIMED = 128           # `claim` is set
-    CONSUMER_IDLE = 256     # the consumer has seen the data empty and is told of the next item
-    CONSUMER_LANE_IDLE = 512
-    ROOM_WANTED = 1024      # the producer has seen the data full and is told of the next room
-    LANE_ROOM_WANTED = 2048
-    LANE = 4096             # the control lane is not empty
-
-cdef enum:
-    ANSWER_CLOSED = 64      # beside the verdicts: the edge is closed, nothing happened
-    ANSWER_WAIT = 65        # the wait is listed
-    # and within a call, what must be done without the lock before it looks again
-    ANSWER_GROW = 66        # more storage
-    ANSWER_EXPIRE = 67      # the overdue items out
-    ANSWER_EVICT = 68       # a list to evict into
-
-cdef class EdgeEnd:
-    """What stands at either end of a queue that runs in a graph. Called with the GIL and no lock held."""
-    cdef void arrived(self, bint control) noexcept
-    cdef void room(self) noexcept
-    cdef void shut(self) noexcept
-
-cdef struct Counts:
-    # "Counting" in DESIGN: offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered
-    int64_t offered
-    int64_t delivered
-    int64_t dropped
-    int64_t dropped_closed      # of `dropped`: emitted to a closed edge, or queued for a node that was stopped
-    int64_t dropped_error       # of `dropped`: the user's policy failed on an emit
-    int64_t replaced
-    int64_t coalesced
-    int64_t expired
-    int64_t undelivered
-    int64_t blocked
-    int64_t merge_errors
-    int64_t policy_errors
-    int64_t peak_depth
-
-cdef struct News:
-    # What a critical section found out that others must hear; told after the lock. Both references are owned.
-    PyObject* consumer
-    PyObject* producer
-    bint arrived
-    bint lane_arrived
-
-cdef class EdgeQueue:
-    cdef mutex mu
-    # ---- guarded by mu ------------------------------------------------------------------------------------------
-    cdef int special            # Special bits
-    cdef Ring data
-    cdef Ring lane              # control messages
-    cdef Py_ssize_t limit       # capacity in items
-    cdef Py_ssize_t bytes       # of the queued items, on an edge that is sized
-    cdef Counts counts
-    cdef WaitList putters
-    cdef WaitList lane_putters
-    cdef WaitList getters
-    cdef EdgeEnd consumer       # None outside a run
-    cdef EdgeEnd producer
-    cdef PyObject* claim        # item in the data that its putter is merging into for good; borrowed from its slot
-    cdef unsigned long claim_thread
-    cdef KeyIndex index         # of a keyed edge
-    cdef int64_t head_sequence  # sequence number of the oldest item, on a keyed edge
-    cdef int64_t next_expiry_ns # no item of a keyed edge expires before
-    cdef int64_t owner          # token of the scheduler that runs this edge, 0 outside a run
-    cdef bint sealed            # a run has ended here: the next one starts it afresh
-    # ---- fixed at construction ----------------------------------------------------------------------------------
-    cdef Clock clock
-    cdef readonly PortSpec spec # what payloads are checked against, or None
-    cdef PolicyKind policy_kind
-    cdef object policy          # the edge's own
-    cdef Py_ssize_t lane_limit
-    cdef Py_ssize_t byte_limit  # 0: unbounded
-    cdef object size_of         # payload -> bytes, or None
-    cdef int64_t ttl_ns         # 0: items do not expire
-    cdef bint wraps             # slots of `data` hold an Entry
-
+cdef class EdgeQueue(EdgeContents):
     # ---- the edge's part --------------------------------------------------------------------------------------------
     cdef str label(self)
     cdef Py_ssize_t measure(self, object payload, bint bound) except -1
@@ -117,34 +28,5 @@ cdef class EdgeQueue:
     cdef int grow(self, bint control) except -1
     cdef int settle(self) except -1
     cdef int tell(self, News* news) except -1
-    cdef int resize(self, Py_ssize_t capacity) except -1
-    cdef int shut(self) except -1
-    cdef int reopen(self) except -1
-    cdef int attach(self, EdgeEnd consumer, EdgeEnd producer, int64_t owner) except -1
-    cdef int detach(self) except -1
-    cdef int leave(self, int64_t deferred) except -1
-    cdef int clear_out(self, int64_t deferred, bint dropped) except -1
-    cdef Py_ssize_t depth_peek(self) noexcept nogil
-
-    # ---- under the lock --------------------------------------------------------------------------------------------
-    cdef bint fits(self, Py_ssize_t size) noexcept
-    cdef bint overdue(self) noexcept
-    cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept
-    cdef void store(self, PyObject** held, Py_ssize_t size, News* news) noexcept
-    cdef void remove(self, PyObject** held) noexcept
-    cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept
-    cdef int enter_lane(self, PyObject** held, Wait* wait, bint want_room, News* news) noexcept
-    cdef void arrival(self, News* news) noexcept
-    cdef void lane_arrival(self, News* news) noexcept
-    cdef bint claimed_within(self, Py_ssize_t count) noexcept
-    cdef void evict(self, PyObject** one, list many, Py_ssize_t count) noexcept
-    cdef void room_made(self, News* news) noexcept
-    cdef void lane_room_made(self, News* news) noexcept
-    cdef bint starved(self) noexcept
-    cdef void free_waiter(self, WaitList* waits, int bit, Wait* wait, WaitState state) noexcept
-    cdef void want_consumer(self, News* news) noexcept
-    cdef void want_producer(self, News* news) noexcept
-    cdef void reindex(self) noexcept
-    cdef Py_ssize_t sweep(self, PyObject** victims, int64_t now) noexcept
 
 cdef object unwrap(EdgeQueue queue, object held)

@@ -1,0 +1,266 @@
+# What one edge holds, who waits at it and what is counted: the decisions that are made under its lock.
+#
+# The critical sections that use them are in queue.pyx, what a run does with an edge is in lease.pyx, the shell that waits
+# is Edge.
+#
+# Invariants, true whenever `mu` is free:
+#   I1  offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered.
+#   I2  No more than `limit` items and `byte_limit` bytes lie in the data, unless a capacity was lowered (then only less).
+#   I3  If a fixed putter waits, the longest-waiting one does not fit: whoever makes room moves waiting items in, in
+#       the same critical section. Storage that is too small for that is grown and the move finished before the call that
+#       made room returns (settle).
+#   I4  If data (or lane) is not empty and a consumer is attached, that consumer has been told, or the thread that stored
+#       the item is about to tell it: CONSUMER_IDLE is set by the very take that finds the queue empty and cleared by the
+#       store that sees it. So an item never lies unseen, and a busy queue costs no telling.
+#   I5  The same for room: ROOM_WANTED is set by the very offer that finds the queue full, cleared by whoever makes room.
+#   I6  getters wait only while there is nothing to take (empty, or the head is claimed).
+#   I7  Every reference changes place by swapping (see ring); what a section displaced is dropped after it.
+#
+# Every method runs with the lock held and the GIL too (the thread attached): nothing here calls Python, allocates or drops
+# a reference. Two places count a reference up (want_consumer, want_producer): that runs nothing, and without it the one to
+# be told could be gone by the time it is told.
+
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from libc.stdint cimport int64_t
+
+from graphflow.core.entry cimport Entry
+from graphflow.core.lock cimport peek
+from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
+from graphflow.core.ring cimport list_items
+from graphflow.core.waiter cimport MOVED, RETRY, Wait, WaitList, WaitState, enlist, ring
+
+
+cdef class EdgeEnd:
+    cdef void arrived(self, bint control) noexcept:
+        """Items came into a queue that was seen empty."""
+
+    cdef void room(self) noexcept:
+        """There is room in a queue that was seen full."""
+
+    cdef void shut(self) noexcept:
+        """The queue was closed."""
+
+
+cdef class EdgeContents:
+    """The contents of one edge; see the declarations for the fields."""
+
+    # ======================================================================================== what goes in
+
+    cdef void store(self, PyObject** held, Py_ssize_t size, News* news) noexcept:
+        """Under the lock: append to the data, which has a free slot."""
+        cdef int64_t expiry
+        if self.special & KEYED:
+            self.index.add((<Entry>held[0]).hash, self.head_sequence + self.data.count)
+            if self.ttl_ns > 0:
+                expiry = (<Entry>held[0]).stamp_ns + self.ttl_ns
+                if self.data.count == 0 or expiry < self.next_expiry_ns:
+                    self.next_expiry_ns = expiry
+        self.data.push(held)
+        self.bytes += size
+        self.counts.offered += 1
+        self.arrival(news)
+
+    cdef void arrival(self, News* news) noexcept:
+        """Under the lock: data became takeable."""
+        cdef Py_ssize_t depth = self.data.count + self.lane.count
+        if depth > self.counts.peak_depth:
+            self.counts.peak_depth = depth
+        if self.special & CONSUMER_IDLE:
+            self.special &= ~CONSUMER_IDLE
+            news.arrived = True
+            self.want_consumer(news)
+        if self.special & GETTERS:
+            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+
+    cdef void lane_arrival(self, News* news) noexcept:
+        """Under the lock: a control message became takeable."""
+        self.special |= LANE
+        if self.data.count + self.lane.count > self.counts.peak_depth:
+            self.counts.peak_depth = self.data.count + self.lane.count
+        if self.special & CONSUMER_LANE_IDLE:
+            self.special &= ~CONSUMER_LANE_IDLE
+            news.lane_arrived = True
+            self.want_consumer(news)
+        if self.special & GETTERS:
+            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+
+    cdef int enter_lane(self, PyObject** held, Wait* wait, bint want_room, News* news) noexcept:
+        """Under the lock: a control message takes a place in the lane or is refused."""
+        if self.lane.count > self.lane.mask and self.lane.count < self.lane_limit:
+            return ANSWER_GROW
+        if self.lane.count >= self.lane_limit or self.special & LANE_PUTTERS:
+            return self.refuse(wait, want_room, True)
+        self.lane.push(held)
+        self.counts.offered += 1
+        self.lane_arrival(news)
+        return VERDICT_OK
+
+    cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept:
+        """Under the lock: the newcomer stays with its caller, who may wait for room or ask to be told of it."""
+        if wait != NULL:
+            enlist(&self.lane_putters if control else &self.putters, wait, wait.state == RETRY)
+            self.special |= LANE_PUTTERS if control else PUTTERS
+            return ANSWER_WAIT
+        if want_room:
+            self.special |= LANE_ROOM_WANTED if control else ROOM_WANTED
+        self.counts.blocked += 1
+        return VERDICT_BLOCKED
+
+    # ======================================================================================== what goes out
+
+    cdef void remove(self, PyObject** held) noexcept:
+        """Under the lock: take the oldest data item; `held` owned a None."""
+        self.data.pop(held)
+        if self.wraps:
+            self.bytes -= (<Entry>held[0]).size
+            self.head_sequence += 1
+
+    cdef bint fits(self, Py_ssize_t size) noexcept:
+        """Under the lock: is there room for one more data item of `size` bytes?"""
+        return self.data.count < self.limit and (self.byte_limit == 0 or self.bytes + size <= self.byte_limit)
+
+    cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept:
+        """Under the lock: how many of the oldest items make way for a newcomer of `size` bytes."""
+        cdef Py_ssize_t count = 1 if forced or self.data.count >= self.limit else 0
+        cdef Py_ssize_t freed = 0
+        cdef Py_ssize_t position
+        if self.byte_limit == 0:
+            return count
+        for position in range(self.data.count):
+            if position >= count and self.bytes - freed + size <= self.byte_limit:
+                break
+            freed += (<Entry>self.data.at(position)[0]).size
+            count = max(count, position + 1)
+        return count
+
+    cdef bint claimed_within(self, Py_ssize_t count) noexcept:
+        """Under the lock: is one of the `count` oldest items claimed?"""
+        cdef Py_ssize_t position
+        if self.claim != NULL:
+            for position in range(count):
+                if self.data.at(position)[0] == self.claim:
+                    return True
+        return False
+
+    cdef void evict(self, PyObject** one, list many, Py_ssize_t count) noexcept:
+        """Under the lock: swap the `count` oldest items out, into `one` if that is enough, else into `many`."""
+        cdef Py_ssize_t position
+        if count == 1:
+            self.remove(one)
+        else:
+            for position in range(count):
+                self.remove(&list_items(many)[position])
+        self.counts.replaced += count
+
+    # ======================================================================================== who waits
+
+    cdef void room_made(self, News* news) noexcept:
+        """Under the lock: move waiting putters in while they fit (I3), and tell the producer (I5)."""
+        cdef Wait* wait
+        cdef Py_ssize_t promised = 0
+        while self.special & PUTTERS:
+            wait = self.putters.first
+            if self.data.count + promised >= self.limit or not self.fits(wait.size):
+                break
+            if not wait.fixed:
+                promised += 1
+                self.free_waiter(&self.putters, PUTTERS, wait, RETRY)
+            elif self.data.count > self.data.mask:
+                break                                       # settle() grows the storage and comes back
+            else:
+                self.store(&wait.item, wait.size, news)
+                self.free_waiter(&self.putters, PUTTERS, wait, MOVED)
+        if self.special & ROOM_WANTED and self.data.count < self.limit:
+            self.special &= ~ROOM_WANTED
+            self.want_producer(news)
+
+    cdef void lane_room_made(self, News* news) noexcept:
+        """Under the lock: the same for the lane, whose storage never needs more than it has."""
+        cdef Wait* wait
+        while self.special & LANE_PUTTERS and self.lane.count < self.lane_limit:
+            wait = self.lane_putters.first
+            self.lane.push(&wait.item)
+            self.counts.offered += 1
+            self.lane_arrival(news)
+            self.free_waiter(&self.lane_putters, LANE_PUTTERS, wait, MOVED)
+        if self.special & LANE_ROOM_WANTED:
+            self.special &= ~LANE_ROOM_WANTED
+            self.want_producer(news)
+
+    cdef bint starved(self) noexcept:
+        """Under the lock: does a waiting putter fit but for storage?"""
+        return (self.special & PUTTERS and self.putters.first.fixed and self.fits(self.putters.first.size)
+                and self.data.count > self.data.mask)
+
+    cdef void free_waiter(self, WaitList* waits, int bit, Wait* wait, WaitState state) noexcept:
+        """Under the lock: take `wait` off its list and wake it."""
+        ring(waits, wait, state)
+        if waits.first == NULL:
+            self.special &= ~bit
+
+    # ======================================================================================== time to live and keys
+
+    cdef bint overdue(self) noexcept:
+        """Under the lock: must expire() run before anything else is decided?"""
+        if self.ttl_ns == 0 or self.data.count == 0 or self.data.at(0)[0] == self.claim:
+            return False
+        if self.special & KEYED:
+            return self.clock.now_ns() > self.next_expiry_ns
+        return self.clock.now_ns() - (<Entry>self.data.at(0)[0]).stamp_ns > self.ttl_ns
+
+    cdef Py_ssize_t sweep(self, PyObject** victims, int64_t now) noexcept:
+        """Under the lock: take the expired out of a keyed queue, whose ages are in no order; at most EXPIRE_BATCH."""
+        cdef Py_ssize_t gone = 0
+        cdef Py_ssize_t kept = 0
+        cdef Py_ssize_t position
+        cdef PyObject** slot
+        cdef int64_t expiry
+        cdef int64_t earliest = now + self.ttl_ns
+        for position in range(self.data.count):
+            slot = self.data.at(position)
+            expiry = (<Entry>slot[0]).stamp_ns + self.ttl_ns
+            if expiry < now and gone < EXPIRE_BATCH and slot[0] != self.claim:
+                victims[gone], slot[0] = slot[0], victims[gone]
+                self.bytes -= (<Entry>victims[gone]).size
+                gone += 1
+                continue
+            earliest = min(earliest, max(expiry, now) if slot[0] == self.claim else expiry)
+            if kept != position:
+                slot[0], self.data.at(kept)[0] = self.data.at(kept)[0], slot[0]
+            kept += 1
+        self.data.count = kept
+        self.next_expiry_ns = earliest
+        self.reindex()
+        return gone
+
+    cdef void reindex(self) noexcept:
+        """Under the lock: build the key index anew from the queued items."""
+        cdef Py_ssize_t position
+        self.index.clear()
+        for position in range(self.data.count):
+            self.index.add((<Entry>self.data.at(position)[0]).hash, self.head_sequence + position)
+
+    # ======================================================================================== who is told
+
+    cdef void want_consumer(self, News* news) noexcept:
+        """Under the lock: hold the consumer for telling. Only counts up, which runs nothing."""
+        if news.consumer == NULL and self.consumer is not None:
+            news.consumer = <PyObject*>self.consumer
+            Py_INCREF(self.consumer)
+
+    cdef void want_producer(self, News* news) noexcept:
+        """Under the lock: hold the producer for telling."""
+        if news.producer == NULL and self.producer is not None:
+            news.producer = <PyObject*>self.producer
+            Py_INCREF(self.producer)
+
+    cdef Py_ssize_t depth_peek(self) noexcept nogil:
+        """Items here, data and lane: exact under the lock, else a moment old."""
+        return peek(self.data.count) + peek(self.lane.count)
+
+
+cdef void no_news(News* news) noexcept:
+    """Before a section: nothing to tell."""
+    news.consumer = news.producer = NULL
+    news.arrived = news.lane_arrived = False

@@ -1,0 +1,13 @@
+from libc.stdint cimport int64_t
+
+from graphflow.core.contents cimport EdgeEnd
+from graphflow.core.queue cimport EdgeQueue
+
+cdef class LeasedQueue(EdgeQueue):
+    cdef int resize(self, Py_ssize_t capacity) except -1
+    cdef int shut(self) except -1
+    cdef int reopen(self) except -1
+    cdef int attach(self, EdgeEnd consumer, EdgeEnd producer, int64_t owner) except -1
+    cdef int detach(self) except -1
+    cdef int leave(self, int64_t deferred) except -1
+    cdef int clear_out(self, int64_t deferred, bint dropped) except -1

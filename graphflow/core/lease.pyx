@@ -1,0 +1,147 @@
+# What a run does with an edge: join it, close it, clear it out, and open it again for the next run.
+#
+# A stop removes both ends under the edge's lock before the run is let go, so an Edge that a user still holds wakes nobody.
+# Whoever had already taken an end to tell it holds a reference of its own, and an ended run ignores news.
+
+from libc.stdint cimport int64_t
+from libc.string cimport memset
+
+from graphflow.core.contents cimport (
+    CLOSED,
+    CONSUMER_IDLE,
+    CONSUMER_LANE_IDLE,
+    GETTERS,
+    LANE,
+    LANE_PUTTERS,
+    LANE_ROOM_WANTED,
+    PUTTERS,
+    ROOM_WANTED,
+    Counts,
+    EdgeEnd,
+    News,
+    no_news,
+)
+from graphflow.core.keyindex cimport KeyIndex, new_index
+from graphflow.core.lock cimport acquire
+from graphflow.core.queue cimport EdgeQueue
+from graphflow.core.ring cimport Ring, new_ring
+from graphflow.core.waiter cimport RETRY, SHUT
+
+cdef extern from *:
+    """
+    #define GF_SWAP_ENDS(queue, c, p) do { \
+        std::swap((queue)->__pyx_base.__pyx_base.consumer, (c)); \
+        std::swap((queue)->__pyx_base.__pyx_base.producer, (p)); } while (0)
+    """
+    void swap_ends "GF_SWAP_ENDS" (LeasedQueue queue, EdgeEnd consumer, EdgeEnd producer) noexcept
+
+
+cdef class LeasedQueue(EdgeQueue):
+    """An edge's queue as a run holds it."""
+
+    cdef int resize(self, Py_ssize_t capacity) except -1:
+        """Change the capacity: more is handed out at once, less loses nothing."""
+        acquire(self.mu)
+        self.limit = capacity
+        self.mu.unlock()
+        return self.settle()
+
+    cdef int shut(self) except -1:
+        """Take nothing more in; every waiter is released, what is queued stays takeable."""
+        cdef News news
+        cdef bint first
+        no_news(&news)
+        acquire(self.mu)
+        first = not self.special & CLOSED
+        self.special |= CLOSED
+        while self.special & PUTTERS:
+            self.free_waiter(&self.putters, PUTTERS, self.putters.first, SHUT)
+        while self.special & LANE_PUTTERS:
+            self.free_waiter(&self.lane_putters, LANE_PUTTERS, self.lane_putters.first, SHUT)
+        while self.special & GETTERS:
+            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+        if first:
+            self.want_consumer(&news)
+            self.want_producer(&news)
+        self.mu.unlock()
+        if news.consumer != NULL:
+            (<EdgeEnd>news.consumer).shut()
+        if news.producer != NULL:
+            (<EdgeEnd>news.producer).shut()
+        return self.tell(&news)
+
+    cdef int reopen(self) except -1:
+        """For another run after one that sealed it: open and counting from zero. The first run finds what the user did
+        before it (items put, inputs closed) as it is."""
+        acquire(self.mu)
+        self.sealed = False
+        self.special &= ~(CLOSED | CONSUMER_IDLE | CONSUMER_LANE_IDLE | ROOM_WANTED | LANE_ROOM_WANTED)
+        memset(&self.counts, 0, sizeof(Counts))
+        self.counts.offered = self.counts.peak_depth = self.depth_peek()
+        self.mu.unlock()
+        return 0
+
+    cdef int attach(self, EdgeEnd consumer, EdgeEnd producer, int64_t owner) except -1:
+        """Join the ends of a run; the consumer is told at once of what lies here already."""
+        cdef News news
+        no_news(&news)
+        acquire(self.mu)
+        swap_ends(self, consumer, producer)
+        self.owner = owner
+        if self.consumer is not None:
+            if self.data.count > 0:
+                news.arrived = True
+                self.want_consumer(&news)
+            else:
+                self.special |= CONSUMER_IDLE
+            if self.special & LANE:
+                news.lane_arrived = True
+                self.want_consumer(&news)
+            else:
+                self.special |= CONSUMER_LANE_IDLE
+        self.mu.unlock()
+        return self.tell(&news)
+
+    cdef int detach(self) except -1:
+        """Forget the ends: from here on this queue wakes nobody of the run."""
+        cdef EdgeEnd consumer = None
+        cdef EdgeEnd producer = None
+        acquire(self.mu)
+        swap_ends(self, consumer, producer)
+        self.owner = 0
+        self.sealed = True
+        self.special &= ~(CONSUMER_IDLE | CONSUMER_LANE_IDLE | ROOM_WANTED | LANE_ROOM_WANTED)
+        self.mu.unlock()
+        return 0
+
+    cdef int clear_out(self, int64_t deferred, bint dropped) except -1:
+        """Release what is queued and count it, with `deferred` items that never got in, as undelivered (or, for a node
+        that was stopped, as dropped for `closed`). A putter that holds a claim finds its item gone."""
+        cdef Ring data = new_ring(1)
+        cdef Ring lane = new_ring(1)
+        cdef KeyIndex index = new_index(data.size()) if self.index is not None else None
+        cdef int64_t left
+        acquire(self.mu)
+        left = self.depth_peek() + deferred
+        self.data.trade(data)
+        self.lane.trade(lane)
+        if index is not None:
+            self.index.adopt(index)
+        self.bytes = 0
+        self.special &= ~LANE
+        self.counts.offered += deferred
+        if dropped:
+            self.counts.dropped += left
+            self.counts.dropped_closed += left
+        else:
+            self.counts.undelivered += left
+        self.mu.unlock()
+        return 0
+
+    cdef int leave(self, int64_t deferred) except -1:
+        """Count `deferred` items that never got in as undelivered; what is queued stays takeable (an exposed output)."""
+        acquire(self.mu)
+        self.counts.offered += deferred
+        self.counts.undelivered += deferred
+        self.mu.unlock()
+        return 0

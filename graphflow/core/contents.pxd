@@ -24,6 +24,7 @@ cdef enum Special:
     ROOM_WANTED = 1024      # the producer has seen the data full and is told of the next room
     LANE_ROOM_WANTED = 2048
     LANE = 4096             # the control lane is not empty
+    ASKED = 8192            # the edge's policy is the user's and is asked at every put
 
 cdef enum:
     ANSWER_CLOSED = 64      # beside the verdicts: the edge is closed, nothing happened

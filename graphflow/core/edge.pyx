@@ -8,6 +8,7 @@ from graphflow.core.conflate cimport conflate
 from graphflow.core.contents cimport (
     ANSWER_CLOSED,
     ANSWER_WAIT,
+    ASKED,
     BYTES,
     CLOSED,
     KEYED,
@@ -120,6 +121,8 @@ cdef class Edge(LeasedQueue):
         if self.policy_kind == POLICY_COALESCE and (<Coalesce>self.policy).key is not None:
             self.special |= KEYED
             self.index = new_index(self.data.size())
+        if self.policy_kind == POLICY_CUSTOM:
+            self.special |= ASKED
         self.wraps = bool(self.special & (BYTES | TTL | KEYED))
         self.source_port = source_port
         self.target_port = target_port

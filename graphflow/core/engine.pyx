@@ -8,7 +8,7 @@ import threading
 
 from libc.stdint cimport int64_t
 
-from graphflow.core.cell cimport Cell, Inlet, Outlet
+from graphflow.core.cell cimport Cell, Inlet
 from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
 from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
@@ -16,6 +16,7 @@ from graphflow.core.edge cimport Edge
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring
+from graphflow.core.sender cimport Outlet
 from graphflow.core.state cimport (
     DRAINING,
     ENDED,
@@ -184,10 +185,10 @@ cdef class Engine:
 
     def keep(self):
         """The keeper's life: timers and deadlines. True: add a worker and call again; False: the run has ended."""
-        cdef int answer
+        cdef bint short_of_workers
         with nogil:
-            answer = self.dispatch.keep()
-        return answer == 1
+            short_of_workers = self.dispatch.keep()
+        return short_of_workers
 
     def on_my_thread(self):
         """True on a worker thread of this scheduler."""

@@ -22,6 +22,7 @@ from graphflow.core.contents cimport (
     ANSWER_EVICT,
     ANSWER_EXPIRE,
     ANSWER_GROW,
+    ASKED,
     BYTES,
     CLAIMED,
     CLOSED,
@@ -56,7 +57,7 @@ from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, unlist
 
 cdef enum:
     # special bits that take a put, or a take of data, off the fast path
-    PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE
+    PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED
     TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED
 
 

@@ -1,0 +1,303 @@
+# How a run begins, runs dry and stops, and the keeper that watches its clock.
+#
+# STARTING   on_start of one node after the other, in topological order; nothing else runs.
+# RUNNING    until the graph is quiescent (D3) or a stop is asked for.
+# DRAINING   group by group: when nothing can reach a group any more its nodes get their on_drain, what they emit is
+#            handled, and the groups that it feeds are looked at.
+# STOPPING   on_stop of one node after the other, in reverse order; nothing else runs. A node that is still inside a hook is
+#            waited for while patience lasts (half of the time left, each time), then passed over, and given its on_stop
+#            if it returns before the deadline. A natural end has no deadline and waits.
+# ENDED      everybody leaves.
+#
+# The keeper is the one thread that time moves: it fires timers and deadlines even when every worker is stuck.
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.lock cimport acquire, gf_wait, poke
+from graphflow.core.readiness cimport Readiness
+from graphflow.core.state cimport (
+    DRAIN_HOOK,
+    DRAINING,
+    ENDED,
+    HAS_HOOK,
+    HAS_ROOM,
+    HAS_TICK,
+    PAUSED,
+    RUNNING,
+    START_HOOK,
+    STARTING,
+    STOP_HOOK,
+    STOPPED,
+    STOPPING,
+    Group,
+    Hook,
+    NodeState,
+    Timer,
+)
+from graphflow.core.timers cimport NEVER
+
+
+cdef class Lifecycle(Readiness):
+    """How a run begins, runs dry and stops."""
+
+    # ======================================================================================== starting
+
+    cdef void grant_hook(self, NodeState* node, Hook hook) noexcept nogil:
+        """Under the lock: the node's next turn is this hook."""
+        node.hook = hook
+        poke(node.pending, node.pending | HAS_HOOK)
+        self.refresh(node)
+
+    cdef void begin(self) noexcept:
+        """Start the nodes one after the other."""
+        acquire(self.mu)
+        self.phase = STARTING
+        self.cursor = 0
+        if self.stop_wanted:
+            self.finish()
+        else:
+            self.next_start()
+        self.mu.unlock()
+
+    cdef void next_start(self) noexcept nogil:
+        """Under the lock: grant the next on_start, once nobody is inside one."""
+        if self.cursor > 0 and (self.nodes[self.cursor - 1].running > 0 or self.nodes[self.cursor - 1].pending & HAS_HOOK):
+            return
+        if self.stop_wanted:
+            self.begin_stop()
+        elif self.cursor < self.node_count:
+            self.cursor += 1
+            self.grant_hook(&self.nodes[self.cursor - 1], START_HOOK)
+        else:
+            self.open_run()
+
+    cdef void open_run(self) noexcept nogil:
+        """Under the lock: every node has started."""
+        cdef int index
+        cdef NodeState* node
+        cdef int64_t now = self.clock.now_ns()
+        self.phase = RUNNING
+        for index in range(self.node_count):
+            node = &self.nodes[index]
+            if node.tick_interval_ns > 0 and not node.masks & STOPPED:
+                self.timers.arm(&node.tick, now + node.tick_interval_ns)
+            self.refresh(node)
+        self.wake_keeper(self.keeper_due(now))
+        if self.drain_wanted:
+            self.begin_drain()
+        self.check_groups()
+
+    cdef void hook_done(self, NodeState* node, Hook hook, bint failed) noexcept:
+        """A life-cycle hook of the node has returned."""
+        acquire(self.mu)
+        if hook == START_HOOK:
+            node.started = not failed
+            if failed:
+                node.stopped = True
+                poke(node.masks, node.masks | STOPPED)
+                poke(node.pending, node.pending & HAS_ROOM)
+        elif hook == STOP_HOOK:
+            node.stopped = True
+        self.mu.unlock()
+
+    # ======================================================================================== running dry
+
+    cdef void check_groups(self) noexcept nogil:
+        """Under the lock: let a quiescent graph run dry, and finish what can be finished (D3). A list, not recursion: a
+        chain of nodes may be long."""
+        cdef Group* group
+        cdef int index
+        if self.phase == RUNNING and self.busy_nodes == 0 and self.open_inputs == 0 and not self.any_untold():
+            self.begin_drain()
+        while self.to_check != NULL and self.phase == DRAINING:
+            group = self.to_check
+            self.to_check = group.next
+            group.listed = False
+            if self.check(group):
+                group.finished = True
+                self.groups_left -= 1
+                for index in range(group.after_count):
+                    self.groups[group.after[index]].open_before -= 1
+                    self.check_later(&self.groups[group.after[index]])
+        if self.groups_left == 0 and self.phase == DRAINING:
+            self.begin_stop()
+
+    cdef bint check(self, Group* group) noexcept nogil:
+        """Under the lock: can nothing more happen in this group? Grants an on_drain that is due.
+
+        The edges are peeked at because a put into an exposed input may be stored and not yet told of when the input is
+        closed; the store happened before the close, so it is seen here.
+        """
+        cdef int index
+        cdef NodeState* node
+        if group.busy > 0 or group.open_inputs > 0 or group.open_before > 0:
+            return False
+        for index in range(group.first, group.first + group.count):
+            node = &self.nodes[index]
+            if node.masks & STOPPED:
+                continue
+            if self.untold(node):
+                return False
+        for index in range(group.first, group.first + group.count):
+            node = &self.nodes[index]
+            if node.drains:
+                node.drains = False
+                self.grant_hook(node, DRAIN_HOOK)
+                return False
+        return True
+
+    cdef void begin_drain(self) noexcept nogil:
+        """Under the lock: no more ticks, nobody paused, sources end after their turn. The caller closes the inputs."""
+        cdef int index
+        cdef NodeState* node
+        self.phase = DRAINING
+        for index in range(self.node_count):
+            node = &self.nodes[index]
+            self.timers.disarm(&node.tick)
+            poke(node.pending, node.pending & ~HAS_TICK)
+            poke(node.masks, node.masks & ~PAUSED)
+            poke(node.poke, 1)
+            self.refresh(node)
+            self.check_later(node.group)
+
+    # ======================================================================================== stopping
+
+    cdef void request_stop(self, bint drain, int64_t drain_deadline_ns, int64_t deadline_ns) noexcept:
+        """Drain and stop, or stop without draining; the earlier deadline and `drain` False win over earlier requests."""
+        acquire(self.mu)
+        self.drain_deadline_ns = min(self.drain_deadline_ns, drain_deadline_ns)
+        self.deadline_ns = min(self.deadline_ns, deadline_ns)
+        if not drain:
+            self.stop_wanted = True
+        self.drain_wanted = True
+        if self.phase == RUNNING or self.phase == DRAINING:
+            if drain and self.phase == RUNNING:
+                self.begin_drain()
+            elif not drain:
+                self.begin_stop()
+            self.check_groups()
+        elif self.phase == STOPPING:
+            self.next_stop()
+        self.wake_keeper(self.keeper_due(self.clock.now_ns()))
+        self.mu.unlock()
+
+    cdef void begin_stop(self) noexcept nogil:
+        """Under the lock: from here on only on_stop runs, in reverse topological order."""
+        cdef int index
+        self.phase = STOPPING
+        self.cursor = self.node_count - 1
+        self.patience_ns = NEVER
+        for index in range(self.node_count):
+            self.timers.disarm(&self.nodes[index].tick)
+            self.timers.disarm(&self.nodes[index].room)
+            if self.nodes[index].hook != STOP_HOOK:
+                poke(self.nodes[index].pending, self.nodes[index].pending & ~HAS_HOOK)
+            poke(self.nodes[index].poke, 1)
+            self.refresh(&self.nodes[index])
+        self.next_stop()
+
+    cdef void next_stop(self) noexcept nogil:
+        """Under the lock: grant the next on_stop; when it is still inside a hook wait for it, while patience lasts."""
+        cdef NodeState* node
+        cdef int64_t now
+        cdef int index
+        while self.phase == STOPPING and self.cursor >= 0:
+            node = &self.nodes[self.cursor]
+            if node.running > 0 or node.pending & HAS_HOOK:
+                now = self.clock.now_ns()
+                if self.patience_ns == NEVER and self.deadline_ns != NEVER:
+                    self.patience_ns = now + (max(0, self.deadline_ns - now) >> 1)
+                    self.wake_keeper(self.patience_ns)
+                if now < self.patience_ns:
+                    return
+                self.patience_ns = NEVER
+                if node.running == 0 and not self.helped:
+                    self.helped = self.short_of_workers = True      # its on_stop waits behind nodes that never return
+                    return
+            elif node.started and not node.stopped:
+                node.stopped = True
+                self.patience_ns = NEVER
+                self.grant_hook(node, STOP_HOOK)
+                continue        # it is pending now: wait for it above
+            self.cursor -= 1
+        if self.phase != STOPPING:
+            return
+        for index in range(self.node_count - 1, -1, -1):
+            node = &self.nodes[index]
+            if node.running > 0 or node.pending & HAS_HOOK:
+                return
+            if node.started and not node.stopped:
+                node.stopped = True
+                self.grant_hook(node, STOP_HOOK)
+                return
+        self.finish()
+
+    cdef void finish(self) noexcept nogil:
+        """Under the lock: the run is over; everybody leaves."""
+        cdef int index
+        self.phase = ENDED
+        for index in range(self.node_count):
+            self.refresh(&self.nodes[index])
+        for index in range(self.crew_count):
+            self.crews[index].bell.notify_all()
+        self.keeper_bell.notify_all()
+
+    # ======================================================================================== the keeper
+
+    cdef bint keep(self) noexcept nogil:
+        """Without the GIL: fire timers and deadlines until the run has ended (False), or until a worker must be added
+        (True: add one and call again)."""
+        cdef int64_t now
+        cdef Timer* timer
+        cdef bint short_of_workers = False
+        self.mu.lock()
+        while self.phase != ENDED:
+            now = self.clock.now_ns()
+            timer = self.timers.pop_due(now)
+            while timer != NULL:
+                self.fire(timer, now)
+                timer = self.timers.pop_due(now)
+            if self.phase == DRAINING and now >= self.drain_deadline_ns:
+                self.timed_out = True
+                self.begin_stop()
+            if self.phase == STOPPING and now >= self.patience_ns:
+                self.next_stop()
+            if now >= self.deadline_ns and self.phase != ENDED:
+                self.timed_out = True
+                self.finish()
+            if self.short_of_workers:
+                self.short_of_workers = False
+                short_of_workers = True
+                break
+            if self.phase != ENDED:
+                self.keeper_until_ns = self.keeper_due(now)
+                if self.keeper_until_ns > now:
+                    gf_wait(self.keeper_bell, self.mu, wait_limit(self.keeper_until_ns - now))
+                self.keeper_until_ns = 0
+        self.mu.unlock()
+        return short_of_workers
+
+    cdef void fire(self, Timer* timer, int64_t now) noexcept nogil:
+        """Under the lock: a timer is due. A tick is armed again on its grid, missed ones passed over."""
+        cdef NodeState* node = timer.node
+        cdef int64_t missed
+        poke(node.pending, node.pending | timer.bit)
+        poke(node.poke, 1)
+        if timer.bit == HAS_TICK:
+            missed = (now - timer.due_ns) // max(node.tick_interval_ns, 1)
+            self.timers.arm(timer, timer.due_ns + (missed + 1) * node.tick_interval_ns)
+        self.refresh(node)
+
+    cdef int64_t keeper_due(self, int64_t now) noexcept nogil:
+        """Under the lock: when the keeper has something to do next."""
+        cdef int64_t due = min(self.timers.next_due_ns(), self.deadline_ns)
+        if self.phase == DRAINING:
+            due = min(due, self.drain_deadline_ns)
+        if self.phase == STOPPING and self.patience_ns > now:
+            due = min(due, self.patience_ns)
+        return due
+
+
+cdef int64_t wait_limit(int64_t ns) noexcept nogil:
+    """A wait that the C++ library can add to now; past it the keeper just looks again."""
+    return min(ns, <int64_t>365 * 86_400 * 1_000_000_000)

@@ -1,0 +1,251 @@
+# The state of a run, and the one decision that everything turns on: is this node ready, and how urgently?
+#
+# With lifecycle.pyx (how a run begins, runs dry and stops) and dispatch.pyx (turns and news) this decides what a run does.
+# None of it waits or calls anything of the user's; Engine is the shell that runs what is granted and sleeps when there is
+# nothing. One lock, `mu`, guards everything (the scheduler lock of lock.pxd; edge locks come after it, and none is
+# taken here: the depth of an edge is peeked at, see check()).
+#
+# A node is `pending` bits (what it could do), `masks` (what keeps it from that) and `running` (workers inside, up to
+# `limit`). refresh() is the one place that decides from these whether a node is queued, at which level, and whether it is
+# busy; whoever changes a field calls it in the same section.
+#
+# Invariants, true whenever `mu` is free:
+#   D1  A node is queued if and only if it may be entered and something pending is not masked and the phase allows it;
+#       it stands in one list, at the level of the highest such thing.
+#   D2  An inlet is in its node's list if its edge may hold items that no worker is taking: put there by arrived(), taken
+#       off by choose(), put back by inlet_left() unless the edge was then seen empty (the edge will tell of the next).
+#   D3  busy_nodes and group.busy count the nodes with anything running, pending or deferred. Quiescent (no such node, no
+#       open input) means that the graph begins to drain. While it drains, a group is finished when it is idle and nothing
+#       before it or outside can feed it any more, and every on_drain in it has run: so in topological order.
+#   D4  A worker sleeps only after seeing, in the same section, that its crew has nothing queued; whoever queues wakes one
+#       worker, unless enough are on their way already. So no ready node waits for a sleeping worker.
+#   D5  The keeper sleeps until the earliest timer or deadline; whoever arms an earlier one wakes it.
+#
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int64_t
+from libcpp.condition_variable cimport condition_variable
+
+from graphflow.core.clock cimport Clock
+from graphflow.core.lock cimport peek, poke
+from graphflow.core.ready cimport ready_push, ready_remove
+from graphflow.core.state cimport (
+    BANDS,
+    CONTROL_OUTBOX,
+    ENDED,
+    HAS_CONTROL,
+    HAS_DATA,
+    HAS_HELD,
+    HAS_HOOK,
+    HAS_ROOM,
+    HAS_SOURCE,
+    HAS_TICK,
+    LANE_LEVEL,
+    OUTBOX,
+    PAUSED,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    Crew,
+    Group,
+    InletList,
+    InletState,
+    NodeState,
+)
+from graphflow.core.timers cimport NEVER, TimerHeap
+
+cdef enum:
+    EVERYTHING = 127
+    BUSY_BITS = HAS_CONTROL | HAS_DATA | HAS_SOURCE | HAS_HELD | HAS_HOOK
+
+
+cdef class Readiness:
+    """The state of a run and the decision what is ready; see the declarations for the fields."""
+
+    def __cinit__(self, int node_count, int crew_count, int group_count, int after_count, Clock clock, int batch):
+        cdef int index
+        self.node_count = node_count
+        self.crew_count = crew_count
+        self.group_count = self.groups_left = group_count
+        self.nodes = <NodeState*>PyMem_Calloc(max(node_count, 1), sizeof(NodeState))
+        self.crews = <Crew*>PyMem_Calloc(crew_count, sizeof(Crew))
+        self.groups = <Group*>PyMem_Calloc(max(group_count, 1), sizeof(Group))
+        self.after = <int*>PyMem_Calloc(max(after_count, 1), sizeof(int))
+        if self.nodes == NULL or self.crews == NULL or self.groups == NULL or self.after == NULL:
+            raise MemoryError
+        for index in range(crew_count):
+            self.crews[index].bell = new condition_variable()
+            self.crews[index].urgent = -1
+        for index in range(node_count):
+            self.nodes[index].index = index
+            self.nodes[index].level = -1
+            self.nodes[index].limit = 1
+            self.nodes[index].tick.place = self.nodes[index].room.place = -1
+            self.nodes[index].tick.node = self.nodes[index].room.node = &self.nodes[index]
+            self.nodes[index].tick.bit = HAS_TICK
+            self.nodes[index].room.bit = HAS_ROOM
+        self.timers = TimerHeap(2 * node_count)
+        self.clock = clock
+        self.batch = batch
+        self.drain_deadline_ns = self.deadline_ns = self.patience_ns = NEVER
+
+    def __dealloc__(self):
+        cdef int index
+        if self.crews != NULL:
+            for index in range(self.crew_count):
+                del self.crews[index].bell
+        PyMem_Free(self.nodes)
+        PyMem_Free(self.crews)
+        PyMem_Free(self.groups)
+        PyMem_Free(self.after)
+
+    # ======================================================================================== the one decision
+
+    cdef void refresh(self, NodeState* node) noexcept nogil:
+        """Queue the node, move it, take it off, or leave it (D1); keep its group's count (D3)."""
+        cdef int ready = node.pending & self.allowed(node)
+        cdef int level = -1
+        if ready and node.running < node.limit:
+            level = self.level_of(node, ready)
+        if level != node.level:
+            if node.level >= 0:
+                ready_remove(node.crew, node)
+            if level >= 0:
+                ready_push(node.crew, node, level, node.batch_left > 0)
+                self.wake(node.crew)
+        self.count_busy(node)
+
+    cdef int allowed(self, NodeState* node) noexcept nogil:
+        """The pending bits that phase and masks let through."""
+        cdef int bits = EVERYTHING
+        if self.phase == ENDED:
+            return 0
+        if self.phase == STARTING or self.phase == STOPPING:
+            return HAS_HOOK
+        if node.masks & STOPPED:
+            return HAS_HOOK | HAS_ROOM
+        if node.masks & (OUTBOX | CONTROL_OUTBOX):
+            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_HELD)
+        if node.masks & CONTROL_OUTBOX:
+            bits &= ~HAS_CONTROL
+        if node.masks & PAUSED:
+            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_HELD)
+        return bits
+
+    cdef int level_of(self, NodeState* node, int ready) noexcept nogil:
+        """The highest level of what is ready."""
+        cdef int band
+        cdef int level = 0      # ticks and sources count as NORMAL
+        if ready & (HAS_HOOK | HAS_CONTROL):
+            return LANE_LEVEL
+        if ready & HAS_ROOM:
+            level = max(level, node.room_level)
+        if ready & HAS_HELD:
+            level = max(level, node.held_level)
+        if ready & HAS_DATA:
+            for band in range(BANDS - 1, level, -1):
+                if node.data[band].first != NULL:
+                    return band
+        return level
+
+    cdef void count_busy(self, NodeState* node) noexcept nogil:
+        cdef bint busy = (
+            node.running > 0 or node.pending & BUSY_BITS or node.masks & (OUTBOX | CONTROL_OUTBOX)
+            or (node.keeps_alive and self.phase == RUNNING)
+        )
+        if node.masks & STOPPED:
+            busy = node.running > 0 or node.pending & HAS_HOOK or node.masks & (OUTBOX | CONTROL_OUTBOX)
+        if busy != node.busy:
+            node.busy = busy
+            self.busy_nodes += 1 if busy else -1
+            node.group.busy += 1 if busy else -1
+            if node.group.busy == 0:
+                self.check_later(node.group)
+
+    cdef void wake(self, Crew* crew) noexcept nogil:
+        """One more sleeping worker, unless enough are on their way for what is queued (D4)."""
+        if crew.idle > 0 and crew.waking < crew.count:
+            crew.idle -= 1
+            crew.waking += 1
+            crew.permits += 1
+            crew.bell.notify_one()
+
+    # ======================================================================================== helpers of the sections
+
+    cdef void list_inlet(self, InletState* inlet, bint control) noexcept nogil:
+        """Under the lock: put an inlet at the end of its list, if it is not there (D2)."""
+        cdef NodeState* node = inlet.node
+        cdef InletList* line
+        if control:
+            if inlet.lane_queued:
+                return
+            inlet.lane_queued = True
+            inlet.lane_next = NULL
+            line = &node.lanes
+            if line.last != NULL:
+                line.last.lane_next = inlet
+        else:
+            if inlet.queued:
+                return
+            inlet.queued = True
+            inlet.next = NULL
+            line = &node.data[inlet.band]
+            if line.last != NULL:
+                line.last.next = inlet
+        if line.first == NULL:
+            line.first = inlet
+        line.last = inlet
+        poke(node.pending, node.pending | (HAS_CONTROL if control else HAS_DATA))
+        poke(node.poke, 1)
+
+    cdef int take_inlet(self, NodeState* node, InletState** inlet) noexcept nogil:
+        """Under the lock: the inlet whose message is next: the highest band with credit, its longest-waiting inlet."""
+        cdef int band = -1
+        cdef int candidate
+        for candidate in range(BANDS - 1, -1, -1):
+            if node.data[candidate].first != NULL and (band < 0 or (node.credit[band] <= 0 < node.credit[candidate])):
+                band = candidate
+        if node.credit[band] <= 0:
+            for candidate in range(BANDS):
+                node.credit[candidate] = node.crew.ratio[candidate]
+        node.credit[band] -= 1
+        inlet[0] = node.data[band].first
+        node.data[band].first = inlet[0].next
+        inlet[0].queued = False
+        if node.data[band].first == NULL:
+            node.data[band].last = NULL
+            if node.data[0].first == NULL and node.data[1].first == NULL and node.data[2].first == NULL:
+                poke(node.pending, node.pending & ~HAS_DATA)
+        return band
+
+    cdef bint banded(self, Crew* crew) noexcept nogil:
+        """Under the lock: is a node ready in any of the bands?"""
+        return crew.levels[0].first != NULL or crew.levels[1].first != NULL or crew.levels[2].first != NULL
+
+    cdef void check_later(self, Group* group) noexcept nogil:
+        if not group.listed and not group.finished:
+            group.listed = True
+            group.next = self.to_check
+            self.to_check = group
+
+    cdef void wake_keeper(self, int64_t due_ns) noexcept nogil:
+        """Under the lock: something is due at `due_ns`, maybe before the keeper means to look (D5)."""
+        if due_ns < self.keeper_until_ns:
+            self.keeper_bell.notify_one()
+
+    cdef bint untold(self, NodeState* node) noexcept nogil:
+        """Under the lock: does an exposed input of the node hold items that it has not been told of yet?"""
+        cdef InletState* inlet = node.externals
+        while inlet != NULL:
+            if peek(inlet.data_count[0]) + peek(inlet.lane_count[0]) > 0:
+                return True
+            inlet = inlet.next_external
+        return False
+
+    cdef bint any_untold(self) noexcept nogil:
+        cdef int index
+        for index in range(self.node_count):
+            if self.untold(&self.nodes[index]):
+                return True
+        return False

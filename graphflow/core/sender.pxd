@@ -1,0 +1,46 @@
+from graphflow.core.contents cimport EdgeEnd
+from graphflow.core.dispatch cimport Dispatch
+from graphflow.core.edge cimport Edge
+from graphflow.core.message cimport Message
+from graphflow.core.ring cimport Ring
+from graphflow.core.state cimport NodeState
+
+cdef class Outlet(EdgeEnd):
+    # An edge that leaves a node, and what its node emitted there that found no room. Only the worker inside the node
+    # touches the deferred; others peek at their counts.
+    cdef readonly Edge edge
+    cdef int band
+    cdef NodeState* state
+    cdef Dispatch dispatch
+    cdef Ring deferred
+    cdef Ring deferred_control
+
+cdef class Sender:
+    # Only the worker inside the node touches it, unless said otherwise.
+    cdef NodeState* state           # the dispatcher's
+    cdef readonly str path
+    cdef readonly Dispatch dispatch
+    cdef dict outs                  # port -> tuple of its Outlets
+    cdef readonly list outlets
+    cdef str only_out               # the output port, where there is one
+    cdef Py_ssize_t outbox          # deferred data of all outlets
+    cdef Py_ssize_t control_outbox
+    cdef Py_ssize_t outbox_limit
+    cdef bint shown_data            # what the dispatcher was last told of the two
+    cdef bint shown_control
+    cdef Message current            # the message being handled: what is emitted inherits its headers
+
+    cdef object emit(self, object port, object value)
+    cdef Message as_message(self, object value)
+    cdef int send(self, Outlet outlet, Message message) except -1
+    cdef int send_all(self, tuple outlets, Message message) except -1
+    cdef object overflow(self)
+    cdef bint needs_outbox(self, Outlet outlet, object held, bint control) noexcept
+    cdef int deliver(self, Outlet outlet, object held, bint control) except -1
+    cdef int offer(self, Edge edge, object held, bint control) except -1
+    cdef int defer(self, Outlet outlet, object held, bint control) except -1
+    cdef int flush(self) except -1
+    cdef int flush_ring(self, Outlet outlet, Ring ring, bint control) except -1
+    cdef int show_outbox(self) except -1
+    cdef int send_yielded(self, object value) except -1
+    cdef bint all_closed(self) noexcept

@@ -1,0 +1,242 @@
+# What a node sends: emit, and the outbox for what finds no room.
+#
+# One worker is inside a node at a time, so nothing here is locked. emit never waits and never loses: it first checks all
+# that can raise on all edges of the port, so that an exception leaves no copy anywhere, then offers each edge its copy.
+# What an edge refuses waits here, per edge and in order, and the dispatcher masks the node's data and ticks (show_outbox)
+# until it has gone. The edge was asked, in the section that refused, to tell of room (I5), so the flush cannot be missed.
+# Control has an outbox of its own and goes past deferred data.
+#
+# outbox_limit counts both. It is exact but for one case: an edge that a foreign thread fills between the check and the
+# offer costs one entry more an edge of the port.
+
+import logging
+
+from cpython.dict cimport PyDict_GetItemWithError
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+from libc.stdint cimport int64_t
+
+from graphflow.core.contents cimport ANSWER_CLOSED, CLOSED, EdgeEnd
+from graphflow.core.edge cimport Edge
+from graphflow.core.lock cimport peek
+from graphflow.core.message cimport KIND_CONTROL, KIND_DATA, Message, make_child, make_message
+from graphflow.core.policy cimport (
+    POLICY_BLOCK,
+    POLICY_COALESCE,
+    POLICY_CUSTOM,
+    VERDICT_BLOCKED,
+    VERDICT_DEFERRED,
+    VERDICT_DROPPED,
+    VERDICT_OK,
+    put_result,
+)
+from graphflow.core.ring cimport Ring, new_ring
+
+from graphflow.errors import BackpressureError, GraphValidationError
+from graphflow.validation import unknown_output
+
+log = logging.getLogger("graphflow.node")
+
+
+cdef class Outlet(EdgeEnd):
+    """Where an edge leaves a node; see the declarations."""
+
+    cdef void room(self) noexcept:
+        self.dispatch.room(self.state)
+
+    cdef void shut(self) noexcept:
+        self.dispatch.room(self.state)
+
+    def waiting(self):
+        """Items that the node emitted here and that found no room yet."""
+        return peek(self.deferred.count) + peek(self.deferred_control.count)
+
+
+cdef class Sender:
+    """What a node sends, and what of it waits; see the declarations for the fields."""
+
+    cdef object emit(self, object port, object value):
+        """Send to every edge of an output port; see NodeBase.emit."""
+        cdef PyObject* found = PyDict_GetItemWithError(self.outs, port)
+        cdef tuple outlets
+        cdef Message message
+        if found == NULL:
+            raise GraphValidationError([unknown_output(self.path, port, tuple(self.outs))])
+        outlets = <tuple>found
+        message = self.as_message(value)
+        if len(outlets) == 1:
+            return put_result(self.send(<Outlet>outlets[0], message))
+        return put_result(self.send_all(outlets, message))
+
+    cdef Message as_message(self, object value):
+        if type(value) is Message:
+            return <Message>value
+        if value is None:
+            raise TypeError(
+                f"node {self.path!r}: a bare None is not an item; to send None emit Message(MessageType.DATA, None)"
+            )
+        if self.current is not None:
+            return make_child(value, self.current)
+        return make_message(KIND_DATA, value)
+
+    cdef int send(self, Outlet outlet, Message message) except -1:
+        """Send to one edge."""
+        cdef Edge edge = outlet.edge
+        cdef object held
+        cdef bint control = message.kind == KIND_CONTROL
+        if not control and not edge.wraps and edge.spec is None and outlet.deferred.count == 0:
+            if edge.put_plain(message):
+                return VERDICT_OK
+        held = edge.prepare(message)
+        if self.outbox + self.control_outbox >= self.outbox_limit and self.needs_outbox(outlet, held, control):
+            raise self.overflow()
+        return self.deliver(outlet, held, control)
+
+    cdef int send_all(self, tuple outlets, Message message) except -1:
+        """Send to every edge of a port: first all that can raise on any of them, then the copies."""
+        cdef Outlet outlet
+        cdef bint control = message.kind == KIND_CONTROL
+        cdef int strongest = VERDICT_OK
+        cdef Py_ssize_t needed = 0
+        cdef list copies = []
+        cdef object held
+        for outlet in outlets:
+            held = outlet.edge.prepare(message)
+            copies.append(held)
+            needed += self.needs_outbox(outlet, held, control)
+        if needed > 0 and self.outbox + self.control_outbox + needed > self.outbox_limit:
+            raise self.overflow()
+        for outlet, held in zip(outlets, copies):
+            strongest = max(strongest, self.deliver(outlet, held, control))
+        return strongest
+
+    cdef object overflow(self):
+        return BackpressureError(
+            f"node {self.path!r}: its outbox holds {self.outbox + self.control_outbox} messages that found no room, and "
+            f"outbox_limit is {self.outbox_limit}; return from the hook when emit answers DEFERRED, and the node goes on "
+            f"when there is room"
+        )
+
+    cdef bint needs_outbox(self, Outlet outlet, object held, bint control) noexcept:
+        """Might this copy have to wait in the outbox?"""
+        cdef Edge edge = outlet.edge
+        if control:
+            return outlet.deferred_control.count > 0 or edge.lane.count >= edge.lane_limit
+        if outlet.deferred.count > 0:
+            return True
+        if edge.policy_kind == POLICY_CUSTOM:
+            return True
+        if edge.policy_kind != POLICY_BLOCK and edge.policy_kind != POLICY_COALESCE:
+            return False
+        return edge.crowded(held)
+
+    cdef int deliver(self, Outlet outlet, object held, bint control) except -1:
+        """Offer a copy to its edge by the edge's policy; what is refused waits in the outbox, behind what waits already.
+        Raises nothing but what kills a process."""
+        cdef Ring waiting = outlet.deferred_control if control else outlet.deferred
+        cdef int answer
+        if waiting.count > 0:
+            return self.defer(outlet, held, control)
+        answer = self.offer(outlet.edge, held, control)
+        if answer == VERDICT_BLOCKED:
+            return self.defer(outlet, held, control)
+        return answer
+
+    cdef int offer(self, Edge edge, object held, bint control) except -1:
+        """One offer by a policy that may be the user's: its errors are the edge's, logged and counted."""
+        cdef int answer
+        try:
+            answer = edge.offer(held, control, None, NULL, True, False)
+        except Exception as error:
+            edge.note_closed(True)
+            log.error(
+                "%s: the policy of the edge raised; the message is dropped", edge.id, exc_info=error,
+                extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
+            )
+            return VERDICT_DROPPED
+        if answer == ANSWER_CLOSED:
+            edge.note_closed(False)
+            return VERDICT_DROPPED
+        return answer
+
+    cdef int defer(self, Outlet outlet, object held, bint control) except -1:
+        """Keep a copy in the outbox."""
+        cdef Ring ring = outlet.deferred_control if control else outlet.deferred
+        cdef PyObject* mine = <PyObject*>held
+        if ring.count > ring.mask:
+            ring.adopt(new_ring(max(8, 2 * ring.size())))
+        Py_INCREF(held)
+        ring.push(&mine)
+        Py_DECREF(<object>mine)
+        if control:
+            self.control_outbox += 1
+        else:
+            self.outbox += 1
+        return VERDICT_DEFERRED
+
+    cdef int flush(self) except -1:
+        """Move what is deferred to its edges, control first, as far as there is room."""
+        cdef Outlet outlet
+        for outlet in self.outlets:
+            if outlet.deferred_control.count > 0:
+                self.control_outbox -= self.flush_ring(outlet, outlet.deferred_control, True)
+        for outlet in self.outlets:
+            if outlet.deferred.count > 0:
+                self.outbox -= self.flush_ring(outlet, outlet.deferred, False)
+        return 0
+
+    cdef int flush_ring(self, Outlet outlet, Ring ring, bint control) except -1:
+        cdef PyObject* gone
+        cdef int moved = 0
+        while ring.count > 0:
+            if self.offer(outlet.edge, <object>ring.at(0)[0], control) == VERDICT_BLOCKED:
+                break
+            gone = <PyObject*>None
+            Py_INCREF(None)
+            ring.pop(&gone)
+            Py_DECREF(<object>gone)
+            moved += 1
+        return moved
+
+    cdef int show_outbox(self) except -1:
+        """Tell the dispatcher when the outbox has become empty or is not any more."""
+        cdef bint data = self.outbox > 0
+        cdef bint control = self.control_outbox > 0
+        cdef Outlet outlet
+        cdef int level = 0
+        cdef int64_t expiry
+        if not data and not control and not self.shown_data and not self.shown_control:
+            return 0
+        for outlet in self.outlets:
+            if outlet.deferred.count > 0 or outlet.deferred_control.count > 0:
+                level = max(level, outlet.band)
+                if outlet.edge.ttl_ns > 0:
+                    expiry = outlet.edge.expiry_wait_ns()
+                    if expiry >= 0:
+                        self.dispatch.expect_room(self.state, expiry)
+        self.dispatch.set_outbox(self.state, data, control, level)
+        self.shown_data = data
+        self.shown_control = control
+        return 0
+
+    cdef int send_yielded(self, object value) except -1:
+        """Emit what a generator yielded: to the only output, or a (port, payload) pair where there are several."""
+        if self.only_out is not None:
+            self.emit(self.only_out, value)
+        elif type(value) is tuple and len(<tuple>value) == 2:
+            self.emit((<tuple>value)[0], (<tuple>value)[1])
+        elif len(self.outs) == 0:
+            raise TypeError(f"node {self.path!r} yielded {value!r:.100} but has no output port")
+        else:
+            raise TypeError(
+                f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not {value!r:.100}"
+            )
+        return 0
+
+    cdef bint all_closed(self) noexcept:
+        """True if the node has outputs connected and every one of them is closed."""
+        cdef Outlet outlet
+        for outlet in self.outlets:
+            if not outlet.edge.special & CLOSED:
+                return False
+        return len(self.outlets) > 0

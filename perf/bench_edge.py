@@ -1,6 +1,6 @@
 """Cost of one put and one get on an edge, beside the queues of the standard library (pyperf).
 
-    python perf/bench_edge.py --fast
+python perf/bench_edge.py --fast
 """
 
 import queue

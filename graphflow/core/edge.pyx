@@ -1,10 +1,9 @@
-# The edge as its users see it: checks and wraps what comes in, asks policies, and waits for the queue (queue.pyx), which
-# decides. Nothing here holds a lock.
+# The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing here
+# holds a lock but to copy the counts.
 
 from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport SYSTEM_CLOCK
-from graphflow.core.conflate cimport conflate
 from graphflow.core.contents cimport (
     ANSWER_CLOSED,
     ANSWER_WAIT,
@@ -12,38 +11,31 @@ from graphflow.core.contents cimport (
     BYTES,
     CLOSED,
     KEYED,
-    PUTTERS,
     TTL,
     Counts,
 )
 from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
-from graphflow.core.lock cimport acquire
+from graphflow.core.intake cimport CheckedQueue, is_control
 from graphflow.core.keyindex cimport new_index
-from graphflow.core.message cimport KIND_CONTROL, KIND_ERROR, Message
+from graphflow.core.lock cimport acquire
 from graphflow.core.policy cimport (
     POLICY_BLOCK,
     POLICY_COALESCE,
     POLICY_CUSTOM,
-    POLICY_LATEST,
     VERDICT_BLOCKED,
-    VERDICT_DROPPED,
     VERDICT_OK,
-    VERDICT_REPLACED,
     Coalesce,
-    PolicyKind,
-    ask,
     check_policy,
     kind_of,
     put_result,
 )
 from graphflow.core.port cimport PortSpec
-from graphflow.core.lease cimport LeasedQueue
 from graphflow.core.ring cimport new_ring
-from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Wait, Waiter, new_waiter, timeout_ns_of
+from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Waiter, new_waiter, timeout_ns_of
 
 from graphflow.core.policy import Block
-from graphflow.errors import EdgeClosed, SchedulerStateError, SchemaError
+from graphflow.errors import EdgeClosed, SchedulerStateError
 from graphflow.stats import EdgeStats
 
 cdef Py_ssize_t LARGEST = 2**62
@@ -68,11 +60,7 @@ cdef int64_t seconds_ns(object value, str name) except -1:
     return <int64_t>(seconds * 1e9)
 
 
-cdef bint is_control(object item) noexcept:
-    return type(item) is Message and (<Message>item).kind == KIND_CONTROL
-
-
-cdef class Edge(LeasedQueue):
+cdef class Edge(CheckedQueue):
     """A typed, bounded, thread-safe queue from one port to another.
 
     capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
@@ -147,26 +135,31 @@ cdef class Edge(LeasedQueue):
     # ---------------------------------------------------------------------------------------- what it is
 
     @property
+
     def capacity(self):
         """Items the edge holds."""
         return self.limit
 
     @property
+
     def default_policy(self):
         """What happens to a newcomer on a full edge."""
         return self.policy
 
     @property
+
     def max_bytes(self):
         """Bytes the edge holds, or None."""
         return self.byte_limit or None
 
     @property
+
     def control_capacity(self):
         """CONTROL messages the edge holds."""
         return self.lane_limit
 
     @property
+
     def closed(self):
         """True once close() was called: nothing more goes in."""
         return bool(self.special & CLOSED)
@@ -217,97 +210,6 @@ cdef class Edge(LeasedQueue):
         return 0
 
     # ---------------------------------------------------------------------------------------- what comes in
-
-    cdef object prepare(self, object item):
-        """Check an item and give what is stored for it; raises what the user is to see, and changes nothing."""
-        cdef Entry entry
-        cdef object payload
-        if type(item) is Message:
-            if (<Message>item).kind == KIND_CONTROL:
-                return item
-            payload = (<Message>item).payload
-            if self.spec is not None and (<Message>item).kind != KIND_ERROR and not self.spec.accepts(payload):
-                raise self.mismatch(payload)
-        else:
-            if item is None:
-                raise TypeError(
-                    f"{self.id}: a bare None is not an item; to send None put Message(MessageType.DATA, None)"
-                )
-            payload = item
-            if self.spec is not None and not self.spec.accepts(payload):
-                raise self.mismatch(payload)
-        if not self.wraps:
-            return item
-        entry = Entry()
-        entry.item = item
-        if self.ttl_ns > 0:
-            entry.stamp_ns = self.clock.now_ns()
-        entry.size = self.measure(payload, True)
-        if self.index is not None:
-            entry.key = (<Coalesce>self.policy).key(payload)
-            entry.hash = hash(entry.key)
-        return entry
-
-    cdef object mismatch(self, object payload):
-        return SchemaError(
-            f"{self.id}: a payload of type {type(payload).__name__} does not match the schema "
-            f"{self.spec.schema!r} of port {self.spec.name!r}: {payload!r:.100}"
-        )
-
-    cdef Py_ssize_t measure(self, object payload, bint bound) except -1:
-        """Bytes of a payload, on an edge that counts them; `bound`: ValueError if it can never fit."""
-        cdef Py_ssize_t size
-        if not self.special & BYTES:
-            return 0
-        if self.size_of is not None:
-            measured = self.size_of(payload)
-        elif hasattr(type(payload), "__len__"):
-            measured = payload.nbytes if isinstance(payload, memoryview) else len(payload)
-        else:
-            raise TypeError(
-                f"{self.id}: a {type(payload).__name__} has no len(); give the edge a sizeof(payload) for max_bytes"
-            )
-        if isinstance(measured, bool) or not hasattr(type(measured), "__index__"):
-            raise TypeError(f"{self.id}: sizeof must return a whole number of bytes, not {measured!r}")
-        number = measured.__index__()
-        if not 0 <= number <= LARGEST:
-            raise ValueError(f"{self.id}: sizeof must return 0 or more bytes, not {measured!r}")
-        size = number
-        if bound and self.byte_limit > 0 and size > self.byte_limit:
-            raise ValueError(
-                f"{self.id}: an item of {size} bytes can never fit: max_bytes is {self.byte_limit}"
-            )
-        return size
-
-    cdef int offer(
-        self, object held, bint control, object policy, Wait* wait, bint want_room, bint strict
-    ) except -1:
-        """Offer what prepare() returned; `policy` None is the edge's own. Answers as EdgeQueue.enter does."""
-        cdef PolicyKind kind = self.policy_kind
-        if control:
-            return self.enter(held, POLICY_BLOCK, False, True, wait, want_room)
-        if policy is None:
-            policy = self.policy
-        else:
-            kind = kind_of(policy)
-        if kind == POLICY_COALESCE:
-            return conflate(self, held, policy, wait, want_room, strict)
-        if kind == POLICY_CUSTOM:
-            return self.offer_custom(held, policy, wait, want_room)
-        return self.enter(held, kind, False, False, wait, want_room)
-
-    cdef int offer_custom(self, object held, object policy, Wait* wait, bint want_room) except -1:
-        cdef object item = (<Entry>held).item if self.wraps else held
-        cdef int verdict = ask(policy, self.limit, self.data.count, item)
-        if verdict == VERDICT_OK:
-            return self.enter(held, POLICY_BLOCK, False, False, wait, want_room)
-        if verdict == VERDICT_REPLACED:
-            return self.enter(held, POLICY_LATEST, True, False, wait, want_room)
-        return self.enter_not(verdict == VERDICT_DROPPED, wait, want_room)
-
-    cdef bint crowded(self, object held) noexcept:
-        """A moment's look: might a Block or Coalesce edge refuse this item?"""
-        return not self.fits((<Entry>held).size if self.wraps else 0) or self.special & PUTTERS != 0
 
     def try_put(self, item, policy=None):
         """Put without waiting; returns a PutResult (BLOCKED: refused, the item stays yours).

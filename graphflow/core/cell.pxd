@@ -13,6 +13,13 @@ cdef class Inlet(EdgeEnd):
     cdef str port
     cdef Dispatch dispatch
 
+cdef class Suspended:
+    # A generator that a hook returned. Only the worker inside the node touches it.
+    cdef object generator
+    cdef Message message            # what it is about, None for a tick or a drain
+    cdef int level
+    cdef str hook
+
 cdef class Cell(Sender):
     # Only the worker inside the node touches it, unless said otherwise.
     cdef readonly object node
@@ -24,9 +31,8 @@ cdef class Cell(Sender):
     cdef object error_policy
     cdef object on_message
     cdef object source              # the generator of produce()
-    cdef object held                # a suspended generator handler, with the message it is about
-    cdef Message held_message
-    cdef int held_level
+    cdef Suspended held             # handler of a data message, a tick or a drain
+    cdef Suspended held_control     # handler of a control message
     # counters: written here, read by anybody
     cdef readonly int64_t handled
     cdef readonly int64_t failed
@@ -43,8 +49,9 @@ cdef class Cell(Sender):
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level) except -1
     cdef int settle(self, object result, Message message, int level, str hook) except -1
-    cdef int drive(self, int quantum) except -1
-    cdef int let_go(self) except -1
+    cdef int drive(self, Suspended suspended, int quantum) except -1
+    cdef int let_go(self, Suspended suspended) except -1
+    cdef int show_held(self) except -1
     cdef int pull(self, int quantum) except -1
     cdef int end_source(self) except -1
     cdef int tick(self) except -1

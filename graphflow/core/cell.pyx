@@ -22,8 +22,6 @@ from graphflow.core.state cimport (
     DRAIN_HOOK,
     DRAINING,
     FLUSH_WORK,
-    HAS_HELD,
-    HAS_SOURCE,
     HELD_WORK,
     HOOK_WORK,
     LANE_LEVEL,
@@ -64,6 +62,10 @@ cdef class Inlet(EdgeEnd):
         self.dispatch.input_closed(&self.state)
 
 
+cdef class Suspended:
+    """A generator handler between two of its values; see the declarations."""
+
+
 cdef class Cell(Sender):
     """A node in a run; see the declarations."""
 
@@ -89,6 +91,7 @@ cdef class Cell(Sender):
         cdef int lanes_done = 0
         cdef int level
         cdef Work work
+        cdef Suspended suspended
         cdef bint cut = False
         while left > 0 and not cut:
             self.show_outbox()
@@ -111,8 +114,9 @@ cdef class Cell(Sender):
             elif work == TICK_WORK:
                 left -= self.tick()
             elif work == HELD_WORK:
-                level = self.held_level
-                left -= self.drive(left)
+                suspended = self.held_control if self.held_control is not None else self.held
+                level = suspended.level
+                left -= self.drive(suspended, left)
             elif work == DATA_WORK:
                 level = inlet.band
                 left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
@@ -120,13 +124,13 @@ cdef class Cell(Sender):
                 left -= self.pull(left)
             cut = left > 0 and peek(state.crew.urgent) > level
         self.show_outbox()
-        self.dispatch.end_turn(state, cut, left)
+        self.dispatch.end_turn(state, cut, left, lanes_done)
         return 0
 
     cdef bint interrupted(self, int level) noexcept:
         """At a message boundary: must the worker look up from what it is doing?"""
         return (
-            self.outbox > 0 or self.control_outbox > 0 or self.held is not None
+            self.outbox > 0 or self.control_outbox > 0 or self.held is not None or self.held_control is not None
             or peek(self.state.poke) != 0 or peek(self.state.crew.urgent) > level
         )
 
@@ -161,7 +165,7 @@ cdef class Cell(Sender):
                 return done
             done += 1
             self.handle(inlet.port, item, LANE_LEVEL)
-            if peek(self.state.poke) != 0:
+            if self.held_control is not None or peek(self.state.poke) != 0:
                 break
         self.dispatch.inlet_left(&inlet.state, True)
         return done
@@ -189,64 +193,72 @@ cdef class Cell(Sender):
 
     cdef int settle(self, object result, Message message, int level, str hook) except -1:
         """A hook returned something: a generator is driven, anything but a coroutine is ignored."""
+        cdef Suspended suspended
         if PyCoro_CheckExact(result):
             result.close()
             raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
         if not PyGen_CheckExact(result):
             self.handled += message is not None
             return 0
+        suspended = Suspended()
+        suspended.generator = result
+        suspended.message = message
+        suspended.level = level
+        suspended.hook = hook
         if level == LANE_LEVEL:
-            for value in result:        # control does not wait for room: it is run to its end at once
-                self.send_yielded(value)
-            self.handled += 1
-            return 0
-        self.held = result
-        self.held_message = message
-        self.held_level = level
-        self.drive(self.state.batch_left)
-        if self.held is not None:
-            self.dispatch.hold(self.state, self.held_level)
+            self.held_control = suspended
+        else:
+            self.held = suspended
+        self.drive(suspended, self.state.batch_left)
         return 0
 
-    cdef int drive(self, int quantum) except -1:
-        """Go on with a suspended generator handler, up to `quantum` values; returns how many were emitted."""
+    cdef int drive(self, Suspended suspended, int quantum) except -1:
+        """Go on with a generator, up to `quantum` values; returns how many were emitted. It is suspended at the first
+        that finds no room, and between two when something more urgent is ready."""
         cdef int done = 0
         cdef Message before = self.current
         cdef object thrown = None
-        cdef object generator = self.held
-        self.current = self.held_message
+        self.current = suspended.message
         try:
             while done < quantum or thrown is not None:
                 if thrown is None:
-                    value = next(generator)
+                    value = next(suspended.generator)
                 else:
-                    value = generator.throw(thrown)
+                    value = suspended.generator.throw(thrown)
                     thrown = None
                 done += 1
                 try:
                     self.send_yielded(value)
                 except Exception as error:
                     thrown = error          # the handler sees it where it yielded
-                if self.outbox > 0 or self.control_outbox > 0 or peek(self.state.poke) != 0:
-                    if thrown is None:
-                        break
+                if thrown is None and (self.outbox > 0 or self.control_outbox > 0 or peek(self.state.poke) != 0):
+                    break
+            self.show_held()
         except StopIteration:
-            self.handled += self.held_message is not None
-            self.let_go()
+            self.handled += suspended.message is not None
+            self.let_go(suspended)
         except BaseException as error:
-            self.failed += self.held_message is not None
-            message = self.held_message
-            self.let_go()
-            self.fail("on_message", error, message, True)
+            self.failed += suspended.message is not None
+            self.let_go(suspended)
+            self.fail(suspended.hook, error, suspended.message, suspended.hook != "on_drain")
         finally:
             self.current = before
         return done
 
-    cdef int let_go(self) except -1:
-        """A generator handler has ended."""
-        self.held = None
-        self.held_message = None
-        self.dispatch.ended(self.state, HAS_HELD)
+    cdef int let_go(self, Suspended suspended) except -1:
+        """A generator has ended."""
+        if self.held_control is suspended:
+            self.held_control = None
+        else:
+            self.held = None
+        return self.show_held()
+
+    cdef int show_held(self) except -1:
+        """Tell the dispatcher what is suspended; control goes on first."""
+        cdef Suspended first = self.held_control if self.held_control is not None else self.held
+        self.dispatch.set_held(
+            self.state, self.held is not None, self.held_control is not None, first.level if first is not None else 0
+        )
         return 0
 
     cdef int tick(self) except -1:
@@ -287,18 +299,18 @@ cdef class Cell(Sender):
             return done
         except StopIteration:
             self.source = None
-            self.dispatch.ended(self.state, HAS_SOURCE)
+            self.dispatch.source_ended(self.state)
         except BaseException as error:
             self.source = None
             self.source_failed = True
-            self.dispatch.ended(self.state, HAS_SOURCE)
+            self.dispatch.source_ended(self.state)
             self.fail("produce", error, None, True)
         return done + 1
 
     cdef int end_source(self) except -1:
         """Close the generator of produce(): its finally blocks run, and may still emit."""
         source, self.source = self.source, None
-        self.dispatch.ended(self.state, HAS_SOURCE)
+        self.dispatch.source_ended(self.state)
         try:
             if hasattr(source, "close"):
                 source.close()
@@ -330,7 +342,7 @@ cdef class Cell(Sender):
                 self.source = iter(self.node.produce())
         except BaseException as error:
             failed = True
-            self.dispatch.ended(self.state, HAS_SOURCE)
+            self.dispatch.source_ended(self.state)
             self.fail("on_start", error, None, False)
         self.dispatch.hook_done(self.state, START_HOOK, failed)
         if failed:
@@ -362,16 +374,17 @@ cdef class Cell(Sender):
         return 0
 
     cdef int abandon_held(self) except -1:
-        """Close a suspended handler: its message is abandoned."""
-        if self.held is None:
-            return 0
-        held = self.held
-        self.abandoned += self.held_message is not None
-        self.let_go()
-        try:
-            held.close()
-        except BaseException as error:
-            self.fail("on_message", error, None, False)
+        """Close suspended handlers: their messages are abandoned."""
+        cdef Suspended suspended
+        for suspended in (self.held_control, self.held):
+            if suspended is None:
+                continue
+            self.abandoned += suspended.message is not None
+            self.let_go(suspended)
+            try:
+                suspended.generator.close()
+            except BaseException as error:
+                self.fail(suspended.hook, error, suspended.message, False)
         return 0
 
     cdef int refuse_coroutine(self, object result, str hook) except -1:
@@ -433,7 +446,7 @@ cdef class Cell(Sender):
         self.current = None
         self.source = None
         self.held = None
-        self.held_message = None
+        self.held_control = None
 
 
 cdef object release_frames(object error):

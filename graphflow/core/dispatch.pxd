@@ -13,9 +13,9 @@ cdef class Dispatch(Lifecycle):
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done) noexcept
     cdef void inlet_left(self, InletState* inlet, bint control) noexcept
     cdef void set_outbox(self, NodeState* node, bint data, bint control, int level) noexcept
-    cdef void ended(self, NodeState* node, int bits) noexcept
-    cdef void hold(self, NodeState* node, int level) noexcept
-    cdef void end_turn(self, NodeState* node, bint cut, int batch_left) noexcept
+    cdef void source_ended(self, NodeState* node) noexcept
+    cdef void set_held(self, NodeState* node, bint held, bint control_held, int level) noexcept
+    cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept
     cdef void stop_node(self, NodeState* node) noexcept
     cdef void set_paused(self, NodeState* node, bint paused) noexcept
     cdef void set_band(self, InletState* inlet, int band) noexcept

@@ -177,22 +177,23 @@ cdef class Dispatch(Lifecycle):
         node.room_level = level
         self.mu.unlock()
 
-    cdef void ended(self, NodeState* node, int bits) noexcept:
-        """A source or a suspended handler of the node has ended."""
+    cdef void source_ended(self, NodeState* node) noexcept:
         acquire(self.mu)
-        poke(node.pending, node.pending & ~bits)
+        poke(node.pending, node.pending & ~HAS_SOURCE)
         self.mu.unlock()
 
-    cdef void hold(self, NodeState* node, int level) noexcept:
-        """A handler of the node is suspended and goes on when it can."""
+    cdef void set_held(self, NodeState* node, bint held, bint control_held, int level) noexcept:
+        """Whether handlers of the node are suspended, and the level of the one that goes on next."""
         acquire(self.mu)
-        poke(node.pending, node.pending | HAS_HELD)
+        poke(node.pending, (node.pending | HAS_HELD) if held or control_held else (node.pending & ~HAS_HELD))
+        node.control_held = control_held
         node.held_level = level
         self.mu.unlock()
 
-    cdef void end_turn(self, NodeState* node, bint cut, int batch_left) noexcept:
+    cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept:
         """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch."""
         acquire(self.mu)
+        node.crew.lane_run += lanes_done
         node.batch_left = batch_left if cut else 0
         if cut and node.turn_level < BANDS:
             node.crew.credit[node.turn_level] += 1      # the rest of the turn is paid for

@@ -129,6 +129,10 @@ cdef class Readiness:
             bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_HELD)
         if node.masks & CONTROL_OUTBOX:
             bits &= ~HAS_CONTROL
+        if node.pending & HAS_HELD:
+            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE)     # not in the middle of a message
+        if node.control_held:
+            bits &= ~HAS_CONTROL
         if node.masks & PAUSED:
             bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_HELD)
         return bits
@@ -143,6 +147,8 @@ cdef class Readiness:
             level = max(level, node.room_level)
         if ready & HAS_HELD:
             level = max(level, node.held_level)
+            if level == LANE_LEVEL:
+                return level
         if ready & HAS_DATA:
             for band in range(BANDS - 1, level, -1):
                 if node.data[band].first != NULL:

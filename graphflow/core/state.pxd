@@ -86,7 +86,8 @@ cdef struct NodeState:
     int poke                # something above its present work turned up; relaxed peeks between two messages
     int batch_left          # of a turn that was cut
     int room_level          # band of its highest deferred edge
-    int held_level          # band of the message that a suspended handler is about
+    int held_level          # of the message that the suspended handler to go on next is about
+    bint control_held       # a handler of a control message is suspended: no further control
     Hook hook
     bint hook_running
     bint started            # on_start has returned

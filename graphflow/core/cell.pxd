@@ -57,6 +57,7 @@ cdef class Cell(Sender):
     cdef int tick(self) except -1
     cdef int hook(self) except -1
     cdef int start_hook(self) except -1
+    cdef int open_source(self) except -1
     cdef int drain_hook(self) except -1
     cdef int stop_hook(self) except -1
     cdef int fail(self, str hook, object error, Message message, bint governed) except -1

@@ -1,3 +1,6 @@
+from typing import Any
+
+from graphflow.core.edge import Edge
 from graphflow.node import Node
 
 class Cell:
@@ -23,3 +26,18 @@ class Cell:
     def errors(self) -> list[BaseException]: ...
     @property
     def source_failed(self) -> bool: ...
+    @property
+    def inlets(self) -> list[Inlet]: ...
+    @property
+    def over(self) -> bool: ...
+    def release(self) -> None:
+        """After the run: let go of everything that refers back to it."""
+
+class Inlet:
+    """Where an edge enters a node."""
+
+    @property
+    def edge(self) -> Edge[Any]: ...
+
+class Suspended:
+    """A generator handler between two of its values."""

@@ -333,13 +333,11 @@ cdef class Cell(Sender):
         return 0
 
     cdef int start_hook(self) except -1:
-        """on_start, and the generator of a source. A node that fails here is stopped."""
+        """on_start, then the generator of a source. A node whose on_start fails is stopped."""
         cdef bint failed = False
         try:
             if self.has_start:
                 self.refuse_coroutine(self.node.on_start(), "on_start")
-            if self.is_source:
-                self.source = iter(self.node.produce())
         except BaseException as error:
             failed = True
             self.dispatch.source_ended(self.state)
@@ -347,6 +345,18 @@ cdef class Cell(Sender):
         self.dispatch.hook_done(self.state, START_HOOK, failed)
         if failed:
             self.close_inputs()
+        elif self.is_source:
+            self.open_source()
+        return 0
+
+    cdef int open_source(self) except -1:
+        """Call produce(); an error here is the source's, not the start's."""
+        try:
+            self.source = iter(self.node.produce())
+        except BaseException as error:
+            self.source_failed = True
+            self.dispatch.source_ended(self.state)
+            self.fail("produce", error, None, True)
         return 0
 
     cdef int drain_hook(self) except -1:

@@ -1,6 +1,6 @@
 from graphflow.config import SchedulerConfig
 from graphflow.core.cell import Cell
-from graphflow.topology import Plan
+from graphflow.topology import Link, Plan
 
 class Engine:
     """One run of a graph, without the threads; see graphflow.run."""
@@ -8,6 +8,12 @@ class Engine:
     def __init__(self, plan: Plan, config: SchedulerConfig, token: int) -> None: ...
     @property
     def cells(self) -> list[Cell]: ...
+    @property
+    def links(self) -> list[Link]: ...
+    @property
+    def dispatch(self) -> object: ...
+    @property
+    def token(self) -> int: ...
     @property
     def crews(self) -> int: ...
     @property
@@ -25,6 +31,12 @@ class Engine:
 
     def begin(self) -> None:
         """Let the workers start the nodes."""
+
+    def announce(self) -> None:
+        """Let wait_opened() go if the nodes have started."""
+
+    def close_inputs(self) -> None:
+        """Close the edges of the exposed inputs."""
 
     def wait_opened(self) -> None:
         """Wait until every on_start has returned, or the run is over."""

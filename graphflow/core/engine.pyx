@@ -154,6 +154,7 @@ cdef class Engine:
         self.announce()
 
     def announce(self):
+        """Let wait_opened() go if the nodes have started."""
         if peek(self.dispatch.phase) != STARTING:
             self.opened.set()
 
@@ -212,6 +213,7 @@ cdef class Engine:
         self.announce()
 
     def close_inputs(self):
+        """Close the edges of the exposed inputs."""
         cdef Edge edge
         for link in self.links:
             if link.source is None:

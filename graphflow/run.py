@@ -51,19 +51,22 @@ class Run:
             daemon=True,
         )
 
-    def start(self) -> None:
-        """Start the threads and the nodes; returns after the last on_start. If a thread fails, nothing runs."""
+    def launch(self) -> None:
+        """Start the threads. If one cannot be started, those that were leave again and nothing has happened."""
         started: list[threading.Thread] = []
         try:
             for thread in [*self._threads, self._keeper]:
                 thread.start()
                 started.append(thread)
         except BaseException:
-            self._threads = started
             self.engine.request_stop(False, 0.0)
             self.engine.begin()  # asked to stop before it began: every thread leaves
-            self._conclude()
+            for thread in started:
+                thread.join()
             raise
+
+    def open(self) -> None:
+        """Join the edges and start the nodes; returns after the last on_start."""
         self.engine.attach()
         self.engine.begin()
         log.info("run started", extra={"event": "run_started", "graph": self._name})

@@ -8,7 +8,8 @@ import logging
 import threading
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from signal import SIGINT, SIGTERM, Signals
 from types import TracebackType
 from typing import Any, Self
@@ -122,10 +123,24 @@ class Scheduler:
                 run.engine.set_paused(self._index(path), True)
             if self._latched:
                 run.request_stop("shutdown", drain=False, timeout=self.config.shutdown_timeout_s)
+            run.launch()
             self._latched = False
             self._run = run
             _live.add(self)
-        run.start()
+        with self._asks_only():
+            run.open()
+
+    @contextmanager
+    def _asks_only(self) -> Iterator[None]:
+        """While this thread waits for the run, a signal handler on it must not: its shutdown() only asks."""
+        me = threading.get_ident()
+        nested = me in self._waiting
+        self._waiting.add(me)
+        try:
+            yield
+        finally:
+            if not nested:
+                self._waiting.discard(me)
 
     def _validate(self) -> None:
         errors = [issue for issue in check(self._items) if issue.level == "error"]
@@ -150,12 +165,9 @@ class Scheduler:
             raise SchedulerStateError("wait() needs a run: call start() first")
         if run.engine.on_my_thread():
             raise SchedulerStateError("wait() on a thread of the scheduler itself would wait for ever; call shutdown()")
-        self._waiting.add(threading.get_ident())
-        try:
+        with self._asks_only():
             if not run.ended.wait(timeout):
                 raise TimeoutError(f"the graph has not ended in {timeout} s; it is {run.engine.status}")
-        finally:
-            self._waiting.discard(threading.get_ident())
         if run.engine.failure is not None:
             raise run.engine.failure
         assert run.report is not None
@@ -168,7 +180,10 @@ class Scheduler:
         KeyboardInterrupt when it has stopped. Raises what start() and wait() raise.
         """
         with stop_signals(signals, self._on_signal) as caught:
-            self.start()
+            with self._asks_only():
+                self.start()
+            if caught:  # before there was a run to ask
+                self._on_signal(caught[0], len(caught))
             try:
                 report = self.wait()
             except BaseException:

@@ -152,7 +152,7 @@ cdef int look(EdgeQueue queue, Attempt attempt, News* news, bint* starved) excep
             queue.store(&mine, size, news)
     else:
         answer = queue.refuse(attempt.wait, attempt.want_room, False)
-    queue.mu.unlock()
+    queue.unlock()
     Py_DECREF(<object>mine)
     if learnt != NULL:
         if answer == LOOK_COMPARE:
@@ -292,7 +292,7 @@ cdef object rewrap(EdgeQueue queue, Attempt attempt, object item, object payload
 cdef int failed_merge(EdgeQueue queue, object policy, object error) except -1:
     acquire(queue.mu)
     queue.counts.merge_errors += 1
-    queue.mu.unlock()
+    queue.unlock()
     log.error(
         "%s: the merge function %r raised; the newcomer takes the item's place", queue.label(), policy.fn, exc_info=error,
         extra={"event": "merge_error", "edge_id": queue.label()},
@@ -318,7 +318,7 @@ cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
         queue.want_producer(&news)
     queue.room_made(&news)
     starved = queue.starved()
-    queue.mu.unlock()
+    queue.unlock()
     if starved:
         queue.settle()
     queue.tell(&news)

@@ -4,6 +4,7 @@ from libcpp.mutex cimport mutex
 
 from graphflow.core.clock cimport Clock
 from graphflow.core.keyindex cimport KeyIndex
+from graphflow.core.lock cimport DEBUG
 from graphflow.core.port cimport PortSpec
 from graphflow.core.policy cimport PolicyKind
 from graphflow.core.ring cimport Ring
@@ -97,7 +98,13 @@ cdef class EdgeContents:
     cdef int64_t ttl_ns         # 0: items do not expire
     cdef bint wraps             # slots of `data` hold an Entry
 
+    cdef inline void unlock(self) noexcept:
+        if DEBUG:
+            self.check()
+        self.mu.unlock()
+
     # ---- under the lock --------------------------------------------------------------------------------------------
+    cdef void check(self) noexcept
     cdef bint fits(self, Py_ssize_t size) noexcept
     cdef bint overdue(self) noexcept
     cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept

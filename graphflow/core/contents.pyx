@@ -25,7 +25,7 @@ from cpython.ref cimport Py_INCREF
 from libc.stdint cimport int64_t
 
 from graphflow.core.entry cimport Entry
-from graphflow.core.lock cimport peek
+from graphflow.core.lock cimport peek, require
 from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport MOVED, RETRY, Wait, WaitList, WaitState, enlist, ring
@@ -258,6 +258,35 @@ cdef class EdgeContents:
     cdef Py_ssize_t depth_peek(self) noexcept nogil:
         """Items here, data and lane: exact under the lock, else a moment old."""
         return peek(self.data.count) + peek(self.lane.count)
+
+    # ======================================================================================== debug builds
+
+    cdef void check(self) noexcept:
+        """Under the lock, in debug builds, before each unlock: do the invariants hold?"""
+        cdef Counts* c = &self.counts
+        cdef Py_ssize_t position
+        cdef Py_ssize_t size = 0
+        require(
+            c.offered == c.delivered + c.dropped + c.replaced + c.coalesced + c.expired + c.undelivered
+            + self.data.count + self.lane.count, "I1 counting"
+        )
+        require(self.data.count <= self.data.mask + 1 and self.lane.count <= self.lane_limit, "I2 bounds")
+        require((self.special & PUTTERS != 0) == (self.putters.first != NULL), "PUTTERS")
+        require((self.special & LANE_PUTTERS != 0) == (self.lane_putters.first != NULL), "LANE_PUTTERS")
+        require((self.special & GETTERS != 0) == (self.getters.first != NULL), "GETTERS")
+        require((self.special & LANE != 0) == (self.lane.count > 0), "LANE")
+        require((self.special & CLAIMED != 0) == (self.claim != NULL), "CLAIMED")
+        if self.special & PUTTERS and self.putters.first.fixed:
+            require(not self.fits(self.putters.first.size) or self.data.count > self.data.mask, "I3 waiting putter fits")
+        if self.special & LANE_PUTTERS:
+            require(self.lane.count >= self.lane_limit, "I3 waiting putter fits the lane")
+        if self.special & CONSUMER_IDLE:
+            require(self.data.count == 0 or self.data.at(0)[0] == self.claim, "I4 consumer not told")
+        require(not (self.special & CONSUMER_LANE_IDLE and self.lane.count > 0), "I4 consumer not told of control")
+        if self.wraps:
+            for position in range(self.data.count):
+                size += (<Entry>self.data.at(position)[0]).size
+            require(size == self.bytes, "bytes")
 
 
 cdef void no_news(News* news) noexcept:

@@ -56,7 +56,7 @@ cdef class Dispatch(Lifecycle):
         acquire(self.mu)
         self.list_inlet(inlet, control)
         self.refresh(inlet.node)
-        self.mu.unlock()
+        self.unlock()
 
     cdef void room(self, NodeState* node) noexcept:
         """An edge that the node had seen full has room, or is closed."""
@@ -64,7 +64,7 @@ cdef class Dispatch(Lifecycle):
         poke(node.pending, node.pending | HAS_ROOM)
         self.refresh(node)
         self.check_groups()
-        self.mu.unlock()
+        self.unlock()
 
     cdef void open_input(self, InletState* inlet) noexcept:
         """Before the run begins: an exposed input keeps the graph alive until it is closed."""
@@ -72,7 +72,7 @@ cdef class Dispatch(Lifecycle):
         inlet.open = True
         self.open_inputs += 1
         inlet.node.group.open_inputs += 1
-        self.mu.unlock()
+        self.unlock()
 
     cdef void input_closed(self, InletState* inlet) noexcept:
         """An edge into the node was closed: of an exposed input nothing more will come."""
@@ -83,7 +83,7 @@ cdef class Dispatch(Lifecycle):
             inlet.node.group.open_inputs -= 1
             self.check_later(inlet.node.group)
             self.check_groups()
-        self.mu.unlock()
+        self.unlock()
 
     cdef void expect_room(self, NodeState* node, int64_t after_ns) noexcept:
         """The full edge that the node waits for may lose items to their time to live in `after_ns`."""
@@ -92,7 +92,7 @@ cdef class Dispatch(Lifecycle):
         if node.room.place < 0 or due < node.room.due_ns:
             self.timers.arm(&node.room, due)
             self.wake_keeper(due)
-        self.mu.unlock()
+        self.unlock()
 
     # ======================================================================================== turns
 
@@ -108,7 +108,7 @@ cdef class Dispatch(Lifecycle):
             if node.batch_left == 0:
                 node.batch_left = self.batch
             self.refresh(node)
-        self.mu.unlock()
+        self.unlock()
         return node
 
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done) noexcept:
@@ -155,14 +155,14 @@ cdef class Dispatch(Lifecycle):
                 quantum[0] = 1      # the same, and it is this node's
         elif ready & HAS_SOURCE:
             work = SOURCE_WORK
-        self.mu.unlock()
+        self.unlock()
         return work
 
     cdef void inlet_left(self, InletState* inlet, bint control) noexcept:
         """The worker stopped taking from an edge that it has not seen empty (D2)."""
         acquire(self.mu)
         self.list_inlet(inlet, control)
-        self.mu.unlock()
+        self.unlock()
 
     cdef void set_outbox(self, NodeState* node, bint data, bint control, int level) noexcept:
         """Whether the node's outbox now holds data and control, and the highest band among them."""
@@ -175,12 +175,12 @@ cdef class Dispatch(Lifecycle):
             masks |= CONTROL_OUTBOX
         poke(node.masks, masks)
         node.room_level = level
-        self.mu.unlock()
+        self.unlock()
 
     cdef void source_ended(self, NodeState* node) noexcept:
         acquire(self.mu)
         poke(node.pending, node.pending & ~HAS_SOURCE)
-        self.mu.unlock()
+        self.unlock()
 
     cdef void set_held(self, NodeState* node, bint held, bint control_held, int level) noexcept:
         """Whether handlers of the node are suspended, and the level of the one that goes on next."""
@@ -188,7 +188,7 @@ cdef class Dispatch(Lifecycle):
         poke(node.pending, (node.pending | HAS_HELD) if held or control_held else (node.pending & ~HAS_HELD))
         node.control_held = control_held
         node.held_level = level
-        self.mu.unlock()
+        self.unlock()
 
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept:
         """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch."""
@@ -201,7 +201,7 @@ cdef class Dispatch(Lifecycle):
         if node.level < 0:
             node.batch_left = 0
         self.check_groups()
-        self.mu.unlock()
+        self.unlock()
 
     cdef void leave_turn(self, NodeState* node) noexcept nogil:
         """Under the lock: one worker fewer inside."""
@@ -223,11 +223,14 @@ cdef class Dispatch(Lifecycle):
             crew.idle += 1
             while crew.permits == 0 and self.phase != ENDED:
                 gf_wait(crew.bell[0], self.mu, -1)
-            crew.permits -= 1
+            if crew.permits > 0:
+                crew.permits -= 1
+            else:
+                crew.idle -= 1      # nobody woke it: the run has ended
         else:
             crew.waking += 1        # next_turn takes it back, as from one that was woken
         alive = self.phase != ENDED
-        self.mu.unlock()
+        self.unlock()
         return alive
 
     # ======================================================================================== nodes from outside
@@ -242,7 +245,7 @@ cdef class Dispatch(Lifecycle):
         if node.started and not node.stopped:
             self.grant_hook(node, STOP_HOOK)
         node.stopped = True
-        self.mu.unlock()
+        self.unlock()
 
     cdef void set_paused(self, NodeState* node, bint paused) noexcept:
         acquire(self.mu)
@@ -250,7 +253,7 @@ cdef class Dispatch(Lifecycle):
             poke(node.masks, (node.masks | PAUSED) if paused else (node.masks & ~PAUSED))
             poke(node.poke, 1)
             self.refresh(node)
-        self.mu.unlock()
+        self.unlock()
 
     cdef void set_band(self, InletState* inlet, int band) noexcept:
         """Move an edge to another band; a waiting node moves at once."""
@@ -275,4 +278,4 @@ cdef class Dispatch(Lifecycle):
             self.list_inlet(inlet, False)
             self.refresh(inlet.node)
         inlet.band = band
-        self.mu.unlock()
+        self.unlock()

@@ -190,7 +190,7 @@ cdef class Edge(CheckedQueue):
         lane = self.lane.count
         held_bytes = self.bytes
         limit = self.limit
-        self.mu.unlock()
+        self.unlock()
         return EdgeStats(
             offered=counts.offered, delivered=counts.delivered, dropped=counts.dropped, replaced=counts.replaced,
             coalesced=counts.coalesced, expired=counts.expired, undelivered=counts.undelivered, depth=data + lane,
@@ -204,7 +204,7 @@ cdef class Edge(CheckedQueue):
         if self.ttl_ns > 0:
             acquire(self.mu)
             overdue = self.overdue()
-            self.mu.unlock()
+            self.unlock()
             if overdue:
                 self.expire()
         return 0

@@ -132,7 +132,7 @@ cdef class Engine:
             (<NodeBase>cell.node).cell = cell
             acquire(self.dispatch.mu)
             self.dispatch.refresh(&self.dispatch.nodes[index])
-            self.dispatch.mu.unlock()
+            self.dispatch.unlock()
         for link in self.links:
             edge = link.edge
             if edge.sealed:
@@ -166,6 +166,7 @@ cdef class Engine:
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
         cdef Crew* crew = &self.dispatch.crews[crew_index]
         cdef NodeState* state
+        cdef Cell cell
         cdef bint woken = False
         cdef bint alive = True
         here().scheduler = self.token
@@ -174,7 +175,10 @@ cdef class Engine:
                 state = self.dispatch.next_turn(crew, woken)
                 woken = False
                 if state != NULL:
-                    (<Cell>self.cells[state.index]).turn()
+                    cell = <Cell>self.cells[state.index]
+                    cell.turn()
+                    if cell.over:               # the run ended without waiting for this hook
+                        release_cell(cell)
                     if not self.opened.is_set():
                         self.announce()
                 else:
@@ -198,7 +202,9 @@ cdef class Engine:
     # ---------------------------------------------------------------------------------------- stopping
 
     def request_stop(self, bint drain, timeout_s):
-        """Ask for a stop; `timeout_s` bounds it (80 % for the drain), None is no bound."""
+        """Ask for a stop; `timeout_s` bounds it (80 % for the drain), None is no bound.
+
+        Takes no lock of Python's: a signal handler may call this over any of our waits."""
         cdef int64_t now = self.dispatch.clock.now_ns()
         cdef int64_t drain_deadline = NEVER
         cdef int64_t deadline = NEVER
@@ -210,7 +216,6 @@ cdef class Engine:
         self.dispatch.request_stop(drain, drain_deadline, deadline)
         if drain:
             self.close_inputs()
-        self.announce()
 
     def close_inputs(self):
         """Close the edges of the exposed inputs."""
@@ -253,10 +258,8 @@ cdef class Engine:
             if count:
                 left[edge.id] = count
         for cell in self.cells:
-            if cell.state.running == 0:
-                cell.release()
-                if (<NodeBase>cell.node).cell is cell:
-                    (<NodeBase>cell.node).cell = None
+            if cell.state.running == 0:     # else its worker does it, when the hook returns
+                release_cell(cell)
         self.opened.set()
         return left
 
@@ -284,7 +287,7 @@ cdef class Engine:
         for index in range(self.dispatch.node_count):
             runnable += self.dispatch.nodes[index].level >= 0 or self.dispatch.nodes[index].running > 0
             blocked += self.dispatch.nodes[index].masks & 3 != 0
-        self.dispatch.mu.unlock()
+        self.dispatch.unlock()
         return runnable, blocked
 
     def set_paused(self, int index, bint paused):
@@ -296,6 +299,14 @@ cdef class Engine:
         cdef Inlet inlet = self.inlets.get(edge_id)
         if inlet is not None:
             self.dispatch.set_band(&inlet.state, band - 1)
+
+
+cdef int release_cell(Cell cell) except -1:
+    """The run is over for this node: it may be part of another."""
+    cell.release()
+    if (<NodeBase>cell.node).cell is cell:
+        (<NodeBase>cell.node).cell = None
+    return 0
 
 
 cdef Cell make_cell(object placed, NodeState* state, Engine engine, object config):

@@ -41,10 +41,14 @@ cdef class LeasedQueue(EdgeQueue):
 
     cdef int resize(self, Py_ssize_t capacity) except -1:
         """Change the capacity: more is handed out at once, less loses nothing."""
+        cdef News news
+        no_news(&news)
         acquire(self.mu)
         self.limit = capacity
-        self.mu.unlock()
-        return self.settle()
+        self.room_made(&news)
+        self.unlock()
+        self.tell(&news)
+        return self.settle()        # where the storage was too small for all that fits now
 
     cdef int shut(self) except -1:
         """Take nothing more in; every waiter is released, what is queued stays takeable."""
@@ -63,7 +67,7 @@ cdef class LeasedQueue(EdgeQueue):
         if first:
             self.want_consumer(&news)
             self.want_producer(&news)
-        self.mu.unlock()
+        self.unlock()
         if news.consumer != NULL:
             (<EdgeEnd>news.consumer).shut()
         if news.producer != NULL:
@@ -78,7 +82,7 @@ cdef class LeasedQueue(EdgeQueue):
         self.special &= ~(CLOSED | CONSUMER_IDLE | CONSUMER_LANE_IDLE | ROOM_WANTED | LANE_ROOM_WANTED)
         memset(&self.counts, 0, sizeof(Counts))
         self.counts.offered = self.counts.peak_depth = self.depth_peek()
-        self.mu.unlock()
+        self.unlock()
         return 0
 
     cdef int attach(self, EdgeEnd consumer, EdgeEnd producer, int64_t owner) except -1:
@@ -99,7 +103,7 @@ cdef class LeasedQueue(EdgeQueue):
                 self.want_consumer(&news)
             else:
                 self.special |= CONSUMER_LANE_IDLE
-        self.mu.unlock()
+        self.unlock()
         return self.tell(&news)
 
     cdef int detach(self) except -1:
@@ -111,7 +115,7 @@ cdef class LeasedQueue(EdgeQueue):
         self.owner = 0
         self.sealed = True
         self.special &= ~(CONSUMER_IDLE | CONSUMER_LANE_IDLE | ROOM_WANTED | LANE_ROOM_WANTED)
-        self.mu.unlock()
+        self.unlock()
         return 0
 
     cdef int clear_out(self, int64_t deferred, bint dropped) except -1:
@@ -135,7 +139,7 @@ cdef class LeasedQueue(EdgeQueue):
             self.counts.dropped_closed += left
         else:
             self.counts.undelivered += left
-        self.mu.unlock()
+        self.unlock()
         return 0
 
     cdef int leave(self, int64_t deferred) except -1:
@@ -143,5 +147,5 @@ cdef class LeasedQueue(EdgeQueue):
         acquire(self.mu)
         self.counts.offered += deferred
         self.counts.undelivered += deferred
-        self.mu.unlock()
+        self.unlock()
         return 0

@@ -57,7 +57,7 @@ cdef class Lifecycle(Readiness):
             self.finish()
         else:
             self.next_start()
-        self.mu.unlock()
+        self.unlock()
 
     cdef void next_start(self) noexcept nogil:
         """Under the lock: grant the next on_start, once nobody is inside one."""
@@ -98,7 +98,7 @@ cdef class Lifecycle(Readiness):
                 poke(node.pending, node.pending & HAS_ROOM)
         elif hook == STOP_HOOK:
             node.stopped = True
-        self.mu.unlock()
+        self.unlock()
 
     # ======================================================================================== running dry
 
@@ -179,7 +179,7 @@ cdef class Lifecycle(Readiness):
         elif self.phase == STOPPING:
             self.next_stop()
         self.wake_keeper(self.keeper_due(self.clock.now_ns()))
-        self.mu.unlock()
+        self.unlock()
 
     cdef void begin_stop(self) noexcept nogil:
         """Under the lock: from here on only on_stop runs, in reverse topological order."""
@@ -260,6 +260,8 @@ cdef class Lifecycle(Readiness):
             if self.phase == DRAINING and now >= self.drain_deadline_ns:
                 self.timed_out = True
                 self.begin_stop()
+            if self.phase == STARTING and now >= self.drain_deadline_ns:
+                self.begin_stop()       # an on_start does not return: the nodes that did start get their on_stop
             if self.phase == STOPPING and now >= self.patience_ns:
                 self.next_stop()
             if now >= self.deadline_ns and self.phase != ENDED:
@@ -274,7 +276,7 @@ cdef class Lifecycle(Readiness):
                 if self.keeper_until_ns > now:
                     gf_wait(self.keeper_bell, self.mu, wait_limit(self.keeper_until_ns - now))
                 self.keeper_until_ns = 0
-        self.mu.unlock()
+        self.unlock()
         return short_of_workers
 
     cdef void fire(self, Timer* timer, int64_t now) noexcept nogil:
@@ -291,7 +293,7 @@ cdef class Lifecycle(Readiness):
     cdef int64_t keeper_due(self, int64_t now) noexcept nogil:
         """Under the lock: when the keeper has something to do next."""
         cdef int64_t due = min(self.timers.next_due_ns(), self.deadline_ns)
-        if self.phase == DRAINING:
+        if self.phase == DRAINING or self.phase == STARTING:
             due = min(due, self.drain_deadline_ns)
         if self.phase == STOPPING and self.patience_ns > now:
             due = min(due, self.patience_ns)

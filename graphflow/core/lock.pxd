@@ -12,6 +12,8 @@ from libcpp.mutex cimport mutex
 cdef extern from *:
     """
     #include <chrono>
+    #include <cstdio>
+    #include <cstdlib>
     #include <condition_variable>
     #include <mutex>
     #include <utility>
@@ -28,7 +30,13 @@ cdef extern from *:
     template <typename T, typename V> static inline void gf_poke(T& word, V value) {
         __atomic_store_n(&word, static_cast<T>(value), __ATOMIC_RELAXED);
     }
+    /* GRAPHFLOW_DEBUG builds stop the process, loudly, where an invariant does not hold; others do not look. */
+    #define GF_REQUIRE(holds, what) do { if (GRAPHFLOW_DEBUG && !(holds)) { \
+        std::fprintf(stderr, "graphflow: invariant broken: %s (%s:%d)\\n", what, __FILE__, __LINE__); std::abort(); \
+    } } while (0)
     """
+    const bint DEBUG "GRAPHFLOW_DEBUG"
+    void require "GF_REQUIRE" (bint holds, const char* what) noexcept nogil
     void gf_wait(condition_variable& cv, mutex& mu, int64_t ns) noexcept nogil
     T peek "gf_peek"[T](T& word) noexcept nogil
     void poke "gf_poke"[T, V](T& word, V value) noexcept nogil

@@ -88,7 +88,7 @@ cdef class EdgeQueue(EdgeContents):
             if self.data.count > self.counts.peak_depth:
                 self.counts.peak_depth = self.data.count
             stored = True
-        self.mu.unlock()
+        self.unlock()
         Py_DECREF(<object>mine)
         return stored
 
@@ -142,7 +142,7 @@ cdef class EdgeQueue(EdgeContents):
                 answer = VERDICT_DROPPED
             else:
                 answer = self.refuse(wait, want_room, False)
-            self.mu.unlock()
+            self.unlock()
             if answer == ANSWER_GROW:
                 self.grow(control)
             elif answer == ANSWER_EXPIRE:
@@ -167,7 +167,7 @@ cdef class EdgeQueue(EdgeContents):
             self.counts.dropped += 1
         else:
             answer = self.refuse(wait, want_room, False)
-        self.mu.unlock()
+        self.unlock()
         return answer
 
     cdef int note_closed(self, bint by_error) except -1:
@@ -179,7 +179,7 @@ cdef class EdgeQueue(EdgeContents):
             self.counts.dropped_error += 1
         else:
             self.counts.dropped_closed += 1
-        self.mu.unlock()
+        self.unlock()
         return 0
 
     # ======================================================================================== room
@@ -195,7 +195,7 @@ cdef class EdgeQueue(EdgeContents):
             if index is not None:
                 self.index.adopt(index)
                 self.reindex()
-        self.mu.unlock()
+        self.unlock()
         return 0
 
     cdef int settle(self) except -1:
@@ -208,7 +208,7 @@ cdef class EdgeQueue(EdgeContents):
             acquire(self.mu)
             self.room_made(&news)
             again = self.starved()
-            self.mu.unlock()
+            self.unlock()
         self.tell(&news)
         return 0
 
@@ -222,7 +222,7 @@ cdef class EdgeQueue(EdgeContents):
         if not self.special & TAKE_SLOW and self.data.count > 0:
             self.data.pop(&got)
             self.counts.delivered += 1
-        self.mu.unlock()
+        self.unlock()
         return own(got)
 
     cdef object take_data(self, bint attend):
@@ -245,7 +245,7 @@ cdef class EdgeQueue(EdgeContents):
                         starved = self.starved()
                 elif attend:
                     self.special |= CONSUMER_IDLE
-            self.mu.unlock()
+            self.unlock()
             if again:
                 self.expire()
         if starved:
@@ -268,7 +268,7 @@ cdef class EdgeQueue(EdgeContents):
             self.lane_room_made(&news)
         elif attend:
             self.special |= CONSUMER_LANE_IDLE
-        self.mu.unlock()
+        self.unlock()
         self.tell(&news)
         return own(got)
 
@@ -290,7 +290,7 @@ cdef class EdgeQueue(EdgeContents):
             elif not missed:
                 enlist(&self.getters, wait, wait.state == RETRY)
                 self.special |= GETTERS
-            self.mu.unlock()
+            self.unlock()
         return None
 
     cdef list take_many(self, Py_ssize_t most):
@@ -320,7 +320,7 @@ cdef class EdgeQueue(EdgeContents):
                 self.special &= ~PUTTERS
         self.room_made(&news)       # the next in line may be smaller, or inherit an unused ring
         starved = self.starved()
-        self.mu.unlock()
+        self.unlock()
         if starved:
             self.settle()
         self.tell(&news)
@@ -335,7 +335,7 @@ cdef class EdgeQueue(EdgeContents):
                 self.special &= ~GETTERS
         elif self.special & GETTERS and (self.special & LANE or self.data.count > 0):
             self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
-        self.mu.unlock()
+        self.unlock()
         return 0
 
     # ======================================================================================== time to live
@@ -350,7 +350,7 @@ cdef class EdgeQueue(EdgeContents):
             else:
                 left = (<Entry>self.data.at(0)[0]).stamp_ns + self.ttl_ns - self.clock.now_ns()
             left = max(left + 1, 1)
-        self.mu.unlock()
+        self.unlock()
         return left
 
     cdef int expire(self) except -1:
@@ -373,7 +373,7 @@ cdef class EdgeQueue(EdgeContents):
             self.counts.expired += gone
             self.room_made(&news)
             starved = self.starved()
-            self.mu.unlock()
+            self.unlock()
             if starved:
                 self.settle()
         self.tell(&news)

@@ -1,4 +1,5 @@
 from graphflow.core.clock cimport Clock
+from graphflow.core.lock cimport DEBUG
 from graphflow.core.state cimport Crew, Group, InletState, NodeState, Phase
 from graphflow.core.timers cimport TimerHeap
 from libc.stdint cimport int64_t
@@ -36,7 +37,13 @@ cdef class Readiness:
     cdef Clock clock
     cdef int batch
 
+    cdef inline void unlock(self) noexcept nogil:
+        if DEBUG:
+            self.check_invariants()
+        self.mu.unlock()
+
     # Under the lock.
+    cdef void check_invariants(self) noexcept nogil
     cdef void refresh(self, NodeState* node) noexcept nogil
     cdef int allowed(self, NodeState* node) noexcept nogil
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil

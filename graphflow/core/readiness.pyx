@@ -27,7 +27,7 @@ from libc.stdint cimport int64_t
 from libcpp.condition_variable cimport condition_variable
 
 from graphflow.core.clock cimport Clock
-from graphflow.core.lock cimport peek, poke
+from graphflow.core.lock cimport peek, poke, require
 from graphflow.core.ready cimport ready_push, ready_remove
 from graphflow.core.state cimport (
     BANDS,
@@ -255,3 +255,23 @@ cdef class Readiness:
             if self.untold(&self.nodes[index]):
                 return True
         return False
+
+    # ======================================================================================== debug builds
+
+    cdef void check_invariants(self) noexcept nogil:
+        """Under the lock, in debug builds, before each unlock: do D1 and D3 hold?"""
+        cdef int index
+        cdef int queued = 0
+        cdef int busy = 0
+        cdef NodeState* node
+        for index in range(self.node_count):
+            node = &self.nodes[index]
+            queued += node.level >= 0
+            busy += node.busy
+            if node.group != NULL:
+                require((node.level >= 0) == (node.running < node.limit and node.pending & self.allowed(node) != 0), "D1")
+        for index in range(self.crew_count):
+            queued -= self.crews[index].count
+            require(self.crews[index].idle >= 0 and self.crews[index].permits >= 0, "D4 sleepers")
+        require(queued == 0, "D1 every queued node stands in one list")
+        require(busy == self.busy_nodes, "D3 busy nodes")

@@ -109,7 +109,8 @@ tsan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under ThreadSaniti
 	$(call lay,tsan)
 	@cd $(VARIANTS)/tsan && export GRAPHFLOW_SANITIZE=thread && \
 		$(PY) setup.py --quiet build_ext --inplace && \
-		env LD_PRELOAD="$(TSAN)" TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1 history_size=4" \
+		env LD_PRELOAD="$(TSAN)" TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1 history_size=4 \
+			suppressions=$(abspath tests/gates/tsan.supp)" \
 			$(PYTEST) -p no:cacheprovider $(PYTEST_ARGS)
 
 .PHONY: asan

@@ -13,6 +13,7 @@ cdef class Engine:
     cdef dict inlets                    # edge id -> Inlet, where a node reads it
     cdef dict outlets                   # edge id -> Outlet, where a node feeds it
     cdef object opened                  # a threading.Event: every node has started (or the run is over)
+    cdef bint announced                 # `opened` is set
     cdef object failure_lock            # guards the two below
     cdef readonly object failure        # the error that stopped the graph
     cdef readonly object failed_node

@@ -156,6 +156,7 @@ cdef class Engine:
     def announce(self):
         """Let wait_opened() go if the nodes have started."""
         if peek(self.dispatch.phase) != STARTING:
+            self.announced = True
             self.opened.set()
 
     def wait_opened(self):
@@ -179,7 +180,7 @@ cdef class Engine:
                     cell.turn()
                     if cell.over:               # the run ended without waiting for this hook
                         release_cell(cell)
-                    if not self.opened.is_set():
+                    if not self.announced:
                         self.announce()
                 else:
                     with nogil:

@@ -50,7 +50,8 @@ class Scheduler:
         self._items: list[Subgraph | Node] = []
         self._plan: Plan = plan([])
         self._run: Run | None = None
-        self._latched = False  # shut down before the first run
+        self._starting = False  # the next run is not in `_run` yet
+        self._latched = False  # shut down before the run
         self._waiting: set[int] = set()  # threads inside run() or wait(): a handler there only asks
         self._bands: dict[str, PriorityBand] = {}
         self._capacities: dict[str, int] = {}
@@ -121,12 +122,16 @@ class Scheduler:
                 run.engine.set_band(edge_id, band)
             for path in self._paused:
                 run.engine.set_paused(self._index(path), True)
-            if self._latched:
-                run.request_stop("shutdown", drain=False, timeout=self.config.shutdown_timeout_s)
-            run.launch()
-            self._latched = False
-            self._run = run
+            self._starting = True
+            try:
+                run.launch()
+                self._run = run
+            finally:
+                self._starting = False
             _live.add(self)
+            latched, self._latched = self._latched, False
+            if latched:
+                run.request_stop("shutdown", drain=False, timeout=self.config.shutdown_timeout_s)
         with self._asks_only():
             run.open()
 
@@ -209,17 +214,19 @@ class Scheduler:
         once.
         """
         limit = self.config.shutdown_timeout_s if timeout is None else seconds("timeout", timeout)
-        with_run = self._run
-        if with_run is None:
+        if self._run is None or self._starting:
             self._latched = True
-            return ShutdownReport(complete=True, timed_out=False, reason="shutdown")
-        if not with_run.ended.is_set():
-            with_run.request_stop("shutdown", drain=bool(drain), timeout=limit)
-            if with_run.engine.on_my_thread() or threading.get_ident() in self._waiting:
+            if self._run is None or self._starting:  # else it became known between the two looks
+                return ShutdownReport(complete=True, timed_out=False, reason="shutdown")
+            self._latched = False
+        run = self._run
+        if not run.ended.is_set():
+            run.request_stop("shutdown", drain=bool(drain), timeout=limit)
+            if run.engine.on_my_thread() or threading.get_ident() in self._waiting:
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
-            with_run.ended.wait()
-        assert with_run.report is not None
-        return with_run.report
+            run.ended.wait()
+        assert run.report is not None
+        return run.report
 
     def is_running(self) -> bool:
         """True from start() until the run has ended."""

@@ -30,17 +30,11 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
     )
     add = parser.add_argument
     add("--db", type=Path, required=True, metavar="FILE", help="SQLite database; made, or added to")
-    add("--tcp", type=_port, default=9000, metavar="PORT", help="default 9000; 0: any free port")
-    add("--http", type=_port, default=8080, metavar="PORT", help="default 8080; 0: any free port")
-    add("--host", default="127.0.0.1", help="address to listen on; default 127.0.0.1, this machine")
+    add("--tcp", type=int, default=9000, metavar="PORT", help="default 9000; 0: any free port")
+    add("--http", type=int, default=8080, metavar="PORT", help="default 8080; 0: any free port")
+    add("--host", default="127.0.0.1", help="address to listen on; default 127.0.0.1, this machine only")
     add("--workers", type=int, default=2, metavar="N", help="worker threads; default 2")
-    add(
-        "--stop-within",
-        type=float,
-        default=10.0,
-        metavar="S",
-        help="seconds that a stop may take; default 10",
-    )
+    add("--stop-within", type=float, default=10.0, metavar="S", help="seconds that a stop may take; default 10")
     options = parser.parse_args(arguments)
     return Settings(
         db=options.db,
@@ -55,18 +49,15 @@ def read_settings(arguments: Sequence[str] | None) -> Settings:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve; return 0 if every accepted line is in the database at the end."""
     settings = read_settings(arguments)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO)
-
-    def announce() -> None:
-        print(f"tcp {settings.host}:{service.tcp.port}", flush=True)
-        print(f"http {settings.host}:{service.http.port}", flush=True)
-        print(f"database {settings.db}; Ctrl-C stops", flush=True)
-
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     try:
-        service = IngestService(settings, announce)
+        service = IngestService(settings)
     except (OSError, OverflowError, sqlite3.Error, ValueError) as error:
         print(f"cannot start: {error}", file=sys.stderr)
         return 2
+    print(f"tcp {settings.host}:{service.tcp.port}")
+    print(f"http {settings.host}:{service.http.port}")
+    print(f"database {settings.db}; Ctrl-C stops", flush=True)
     report = service.run()
 
     writer, accepted = service.writer, service.accepted()
@@ -76,16 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         f"\naccepted {accepted:,} lines: stored {writer.flights_stored:,} flights "
         f"and {writer.rejects_stored:,} rejects in {settings.db}"
     )
-    if stored != accepted:
-        print(f"NOT STORED: {accepted - stored:,} accepted lines", file=sys.stderr)
-    return 0 if report.complete and stored == accepted and not writer.pending else 1
-
-
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError(f"a port is a number from 0 to 65535, not {text}")
-    return port
+    if stored != accepted or writer.pending:
+        print(f"NOT STORED: {accepted - stored:,} lines ({writer.pending:,} rows in the writer)", file=sys.stderr)
+        return 1
+    return 0 if report.complete else 1
 
 
 if __name__ == "__main__":

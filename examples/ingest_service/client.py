@@ -4,10 +4,11 @@ import json
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
+
+from examples.ingest_service.connections import Taken
 
 Address = tuple[str, int]
 
@@ -16,15 +17,7 @@ LINES_PER_POST = 500
 PATIENCE_S = 60.0  # how long a full service may hold us back
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The first `accepted` of our lines are taken; `error` says why the rest is not."""
-
-    accepted: int
-    error: str | None = None
-
-
-def send_lines(address: Address, lines: Sequence[bytes], on_sent: Callable[[int], None] = lambda _: None) -> Answer:
+def send_lines(address: Address, lines: Sequence[bytes]) -> Taken:
     """Send lines over one TCP connection and return the service's answer."""
     with socket.create_connection(address, timeout=PATIENCE_S) as connection:
         try:
@@ -33,27 +26,31 @@ def send_lines(address: Address, lines: Sequence[bytes], on_sent: Callable[[int]
                     break
                 part = lines[start : start + LINES_PER_SEND]
                 connection.sendall(b"".join(line + b"\n" for line in part))
-                on_sent(len(part))
             connection.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the service has ended the connection; its answer may have come before
         with connection.makefile("rb") as reader:
-            return _read_answer(reader.readline())
+            answer = reader.readline()
+    if not answer:
+        raise ConnectionError("the service hung up without an answer")
+    return Taken(**json.loads(answer))
 
 
-def post_lines(address: Address, lines: Sequence[bytes], on_sent: Callable[[int], None] = lambda _: None) -> Answer:
+def post_lines(address: Address, lines: Sequence[bytes]) -> Taken:
     """Send lines in several POSTs; what a busy service has not taken is sent again."""
     accepted = 0
     while accepted < len(lines):
         body = b"\n".join(lines[accepted : accepted + LINES_PER_POST]) + b"\n"
-        status, reply, headers = request(address, "POST", "/ingest", body)
+        try:
+            status, reply, headers = request(address, "POST", "/ingest", body)
+        except ConnectionRefusedError:
+            return Taken(accepted, "closed")
         accepted += reply.get("accepted", 0)
-        on_sent(reply.get("accepted", 0))
         if status == 503 and reply["error"] == "busy":
             time.sleep(float(headers["Retry-After"]))
         elif status != 200:
-            return Answer(accepted, reply["error"])
-    return Answer(accepted)
+            return Taken(accepted, reply["error"])
+    return Taken(accepted)
 
 
 def request(
@@ -81,10 +78,3 @@ def control(address: Address, command: str, **arguments: Any) -> dict[str, Any]:
 def _has_answered(connection: socket.socket) -> bool:
     """Whether the service has spoken, or hung up, before we were done."""
     return bool(select.select([connection], [], [], 0)[0])
-
-
-def _read_answer(line: bytes) -> Answer:
-    if not line:
-        raise ConnectionError("the service hung up without an answer")
-    reply = json.loads(line)
-    return Answer(reply["accepted"], reply.get("error"))

@@ -1,27 +1,37 @@
-"""What the two servers share: a bounded number of threads, and an end to every one of them."""
+"""What the two servers share: a thread for each client, a limit on clients, and an end that loses no answer."""
 
 import contextlib
 import logging
-import selectors
 import socket
 import socketserver
 import sys
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 CONNECTIONS_MAX = 64  # a server; more clients wait in the system's queue of connections
-ACCEPT_POLL_S = 0.2  # socketserver looks this often whether it should stop
+LOOK_S = 0.05  # threads that wait for a client look this often whether the server is closing
 GOODBYE_S = 1.0  # a client has this long to read our answer and to hang up
 
 log = logging.getLogger(__name__)
 
 
-class StoppableServer(socketserver.ThreadingTCPServer):
-    """A threading server that can be told to stop while its clients are connected.
+class Taken(NamedTuple):
+    """The first `accepted` of some lines are in the graph; `error` says why the rest is not."""
 
-    The address is bound at construction, so a port in use shows at once; connections wait until
-    `start`. `stop_accepting` wakes the handlers that wait for their client (see `wait_for_data`).
+    accepted: int
+    error: str | None = None
+
+    def answer(self) -> dict[str, Any]:
+        """Return what the client is told."""
+        return {"accepted": self.accepted} | ({"error": self.error} if self.error else {})
+
+
+class ClosableServer(socketserver.ThreadingTCPServer):
+    """A threading server that can be closed while clients are connected.
+
+    The address is bound at construction, so a port in use shows at once; clients wait until `start`.
     """
 
     allow_reuse_address = True
@@ -29,79 +39,45 @@ class StoppableServer(socketserver.ThreadingTCPServer):
     daemon_threads = True  # a client that never hangs up must not keep the process alive
     block_on_close = False  # `close` waits instead, with a limit
 
-    def __init__(self, address: tuple[str, int], handler: Any) -> None:
-        self._handlers = 0  # guarded by _changed
+    def __init__(self, address: tuple[str, int], handler: Callable[..., Any]) -> None:
+        self.closing = False
+        self.connections = 0  # being served now; guarded by _changed, as `closing` is
         self._changed = threading.Condition()
-        self._acceptor: threading.Thread | None = None
-        # Readable from the moment of the stop, for everyone: its other end is closed.
-        self._stop_sign, self._stop_switch = socket.socketpair()
-        try:
-            super().__init__(address, handler)
-        except BaseException:
-            self._stop_sign.close()
-            self._stop_switch.close()
-            raise
+        self._started = False
+        super().__init__(address, handler)
 
     @property
     def port(self) -> int:
         """The port in use, also where port 0 was asked for."""
         return int(self.server_address[1])
 
-    @property
-    def connections(self) -> int:
-        """Clients that are being served now."""
-        with self._changed:
-            return self._handlers
-
-    @property
-    def stopping(self) -> bool:
-        """Whether `stop_accepting` was called."""
-        return self._stop_switch.fileno() == -1
-
     def start(self) -> None:
         """Accept connections, on a thread of our own."""
-        self._acceptor = threading.Thread(
-            target=self.serve_forever, args=(ACCEPT_POLL_S,), name=type(self).__name__, daemon=True
-        )
-        self._acceptor.start()
+        self._started = True
+        threading.Thread(target=self.serve_forever, args=(LOOK_S,), name=type(self).__name__, daemon=True).start()
 
-    def stop_accepting(self) -> None:
-        """Refuse new connections and tell the handlers to finish; may be called twice."""
-        self._stop_switch.close()
+    def close(self) -> None:
+        """Accept nobody any more, and wait, not for long, until every client has its answer; once is enough."""
+        if self.closing:
+            return
         with self._changed:
+            self.closing = True
             self._changed.notify_all()
-        if self._acceptor is not None:
+        if self._started:
             self.shutdown()
-            self._acceptor.join()
-            self._acceptor = None
-        self.socket.close()
-
-    def close(self, timeout_s: float = 2 * GOODBYE_S) -> bool:
-        """Stop, and wait for the handlers; return whether all have ended in time."""
-        self.stop_accepting()
+        self.server_close()
         with self._changed:
-            ended = self._changed.wait_for(lambda: not self._handlers, timeout_s)
-        if ended:  # a handler that is left still looks at the sign
-            self._stop_sign.close()
-        return ended
-
-    def wait_for_data(self, connection: socket.socket) -> bool:
-        """Wait until the client has sent something or hung up; False once we are stopping."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(connection, selectors.EVENT_READ)
-            selector.register(self._stop_sign, selectors.EVENT_READ)
-            selector.select()
-        return not self.stopping
+            self._changed.wait_for(lambda: not self.connections, 1.5 * GOODBYE_S)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give the connection a thread; while all are in use the next clients wait in line."""
         with self._changed:
-            self._changed.wait_for(lambda: self.stopping or self._handlers < CONNECTIONS_MAX)
-            self._handlers += 1
+            self._changed.wait_for(lambda: self.closing or self.connections < CONNECTIONS_MAX)
+            self.connections += 1
         try:
             super().process_request(request, client_address)
         except BaseException:  # no thread could be started
-            self._handler_ended()
+            self._count_out()
             raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
@@ -109,7 +85,7 @@ class StoppableServer(socketserver.ThreadingTCPServer):
         try:
             super().process_request_thread(request, client_address)
         finally:
-            self._handler_ended()
+            self._count_out()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log what a handler raised; a client that went away is no error of ours."""
@@ -119,17 +95,17 @@ class StoppableServer(socketserver.ThreadingTCPServer):
         else:
             log.error("serving %s failed", client_address, exc_info=error)
 
-    def _handler_ended(self) -> None:
+    def _count_out(self) -> None:
         with self._changed:
-            self._handlers -= 1
+            self.connections -= 1
             self._changed.notify_all()
 
 
 def say_goodbye(connection: socket.socket) -> None:
     """End a connection so that the client gets our answer, even if it is still sending.
 
-    Closing with unread data resets the connection, which may destroy an answer on its way; so we
-    read on, for a limited time, until the client has hung up.
+    Closing with unread data resets the connection, which may destroy an answer on its way; so we read on, for a limited
+    time, until the client has hung up.
     """
     deadline = time.monotonic() + GOODBYE_S
     with contextlib.suppress(OSError):

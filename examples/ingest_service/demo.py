@@ -1,172 +1,167 @@
-"""Feed the service a month of real flights from several clients, and check that none is missing.
+"""Feed the service a month of real flights from several clients at once, and check that no line is missing.
 
-Run: python -m examples.ingest_service.demo [--rows N] [--db FILE]
+Run: python -m examples.ingest_service.demo [--db FILE]
 """
 
 import argparse
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from examples.ingest_service.client import Answer, post_lines, send_lines
+from examples.ingest_service.client import post_lines, send_lines
+from examples.ingest_service.connections import Taken
 from examples.ingest_service.sample import Sample, load_sample
 from examples.ingest_service.service import IngestService, Settings
-from examples.ingest_service.summary import Database, edges_text, rejects_text, report_text
-from examples.ingest_service.terminal import Progress
+from examples.ingest_service.summary import edges_text, report_text, table
 from graphflow import ShutdownReport
 
 TCP_CLIENTS = 4
-HTTP_CLIENTS = 1
-LOOK_EVERY_S = 0.1
+CLIENTS = TCP_CLIENTS + 1  # one more sends by HTTP
+LOOK_S = 0.1
+BAR_CHARS = 30
+
+LATEST = """
+SELECT printf('%d-%02d-%02d', year, month, day) AS date, carrier || ' ' || flight AS flight,
+       origin AS "from", dest AS "to", printf('%02d:%02d', hour, minute) AS due, dep_delay AS "minutes late"
+FROM flights ORDER BY dep_delay DESC LIMIT 5
+"""
+BUSIEST = """
+SELECT carrier, printf('%02d:00', hour) AS hour, scheduled, cancelled,
+       round(1.0 * delay_minutes / (scheduled - cancelled), 1) AS "mean delay, minutes"
+FROM carrier_hour ORDER BY scheduled DESC, carrier, hour LIMIT 5
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the clients were told, what the service says, and how long it took."""
+    """What the clients were told, what the scheduler says, and how long it took."""
 
-    accepted: int
-    failed_clients: list[str]
+    answers: list[Taken | BaseException]
     report: ShutdownReport
     seconds: float
 
 
-class Sent:
-    """Lines sent so far, by all clients together."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.lines = 0
-
-    def add(self, lines: int) -> None:
-        """Count some more."""
-        with self._lock:
-            self.lines += lines
-
-
-def start_clients(pool: Executor, service: IngestService, lines: list[bytes], sent: Sent) -> list[Future[Answer]]:
-    """Deal the lines out to clients that send them all at once."""
-    clients = TCP_CLIENTS + HTTP_CLIENTS
-    host = service.settings.host
-    answers = []
-    for number in range(clients):
-        share = lines[number::clients]
-        if number < TCP_CLIENTS:
-            answers.append(pool.submit(send_lines, (host, service.tcp.port), share, sent.add))
-        else:
-            answers.append(pool.submit(post_lines, (host, service.http.port), share, sent.add))
-    return answers
-
-
 def run(service: IngestService, lines: list[bytes]) -> Outcome:
     """Start the service, send the lines, and stop it by draining."""
-    sent = Sent()
-    progress = Progress(len(lines), sys.stdout)
-
-    def show_progress() -> None:
-        stored = service.writer.flights_stored + service.writer.rejects_stored
-        progress.show(stored, f"{sent.lines:,} sent")
-
+    tcp, http = (service.settings.host, service.tcp.port), (service.settings.host, service.http.port)
     began = time.perf_counter()
     service.start()
     try:
-        with ThreadPoolExecutor(TCP_CLIENTS + HTTP_CLIENTS) as pool:
-            answers = start_clients(pool, service, lines, sent)
-            while wait(answers, LOOK_EVERY_S).not_done:
-                show_progress()
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            clients: list[Future[Taken]] = [
+                pool.submit(send_lines, tcp, lines[number::CLIENTS]) for number in range(TCP_CLIENTS)
+            ]
+            clients.append(pool.submit(post_lines, http, lines[TCP_CLIENTS::CLIENTS]))
+            while wait(clients, LOOK_S).not_done:
+                show_progress(service, len(lines))
     finally:
         report = service.stop()
     seconds = time.perf_counter() - began
-    show_progress()
-    progress.end()
-
-    failed = [str(error) for answer in answers if (error := answer.exception())]
-    accepted = sum(answer.result().accepted for answer in answers if not answer.exception())
-    return Outcome(accepted, failed, report, seconds)
+    show_progress(service, len(lines), "\n")
+    return Outcome([client.exception() or client.result() for client in clients], report, seconds)
 
 
-def problems(sample: Sample, outcome: Outcome, database: Database) -> list[str]:
+def show_progress(service: IngestService, total: int, end: str = "") -> None:
+    """On a terminal, one line that changes; elsewhere nothing."""
+    if sys.stdout.isatty():
+        stored = service.writer.flights_stored + service.writer.rejects_stored
+        bar = "#" * (BAR_CHARS * stored // total)
+        print(
+            f"\r  [{bar:<{BAR_CHARS}}] {stored:7,} of {total:,} lines stored, {service.accepted():7,} accepted",
+            end=end,
+            flush=True,
+        )
+
+
+def problems(sample: Sample, outcome: Outcome, database: sqlite3.Connection) -> list[str]:
     """Return what does not add up; nothing, if every line is accounted for."""
-    rejects = database.rejects()
+    stored, rejects = flights_in(database), rejects_in(database)
     checks = [
-        ("lines accepted", outcome.accepted, len(sample.lines)),
-        ("stored + rejected", database.flights() + rejects.total(), len(sample.lines)),
-        ("flights stored", database.flights(), sample.flights),
-        ("flights counted", database.counted(), database.flights_ever()),
+        ("stored + rejected", stored + rejects.total(), len(sample.lines)),
+        ("flights stored", stored, sample.flights),
+        ("flights counted", database.execute("SELECT total(scheduled) FROM carrier_hour").fetchone()[0], stored),
     ]
-    checks += [
-        (f"rejected as {reason}", rejects[reason], sample.rejects[reason])
-        for reason in sorted(rejects | sample.rejects)
-    ]
-    found = [f"a client failed: {error}" for error in outcome.failed_clients]
-    found += [f"{name}: {got:,}, not {want:,}" for name, got, want in checks if got != want]
+    reasons = sorted(rejects.keys() | sample.rejects.keys())
+    checks += [(f"rejected as {reason}", rejects[reason], sample.rejects[reason]) for reason in reasons]
+    found = [f"{name}: {got:,.0f}, not {want:,}" for name, got, want in checks if got != want]
+    for number, answer in enumerate(outcome.answers):
+        share = len(sample.lines[number::CLIENTS])
+        if answer != Taken(share):
+            found.append(f"client {number} sent {share:,} lines and was answered {answer!r}")
     if not outcome.report.complete:
         found.append("the shutdown was not complete")
     return found
 
 
-def demo(path: Path, rows: int | None) -> int:
+def flights_in(database: sqlite3.Connection) -> int:
+    """How many flights have been stored."""
+    return int(database.execute("SELECT count(*) FROM flights").fetchone()[0])
+
+
+def rejects_in(database: sqlite3.Connection) -> Counter[str]:
+    """How many lines have been rejected, by reason."""
+    return Counter(dict(database.execute("SELECT reason, count(*) FROM rejects GROUP BY reason")))
+
+
+def query_text(database: sqlite3.Connection, sql: str) -> str:
+    """Return the result of a query as a table."""
+    cursor = database.execute(sql)
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return table([column[0] for column in cursor.description], rows)
+
+
+def demo(path: Path) -> int:
     """Do everything and print it; return the exit status."""
-    sample = load_sample(rows)
-    broken = len(sample.lines) - sample.flights
+    sample = load_sample()
+    sent = len(sample.lines)
     print(
-        f"Sending {len(sample.lines):,} lines, {sample.flights:,} real flights and {broken} broken "
-        f"lines,\nover {TCP_CLIENTS} TCP connections and by HTTP POST at once, into {path}\n"
+        f"Sending {sample.flights:,} real flights and {sent - sample.flights} broken lines "
+        f"over {TCP_CLIENTS} TCP connections and by HTTP, all at once"
     )
     service = IngestService(Settings(path))
-    database = Database(path)  # sees what is stored from here on
     outcome = run(service, sample.lines)
-    rate = len(sample.lines) / outcome.seconds
-    print(f"\nStored {database.flights():,} flights, {database.cancelled():,} of them cancelled")
-    print(f"\nThe latest to leave\n{database.sample_text()}")
-    print(f"\nThe busiest carriers and hours\n{database.hours_text()}")
-    print(f"\nRejected {database.rejects().total():,} lines\n{rejects_text(database.rejects())}")
-    print(f"\nEdges, in messages\n{edges_text(service.graph.edges)}")
-    print(f"\nShutdown\n{report_text(outcome.report)}")
-    print(f"\n{rate:,.0f} lines/s: sent, checked, counted and stored in {outcome.seconds:.2f} s")
-
-    found = problems(sample, outcome, database)
+    with closing(sqlite3.connect(path)) as database:
+        stored, rejects = flights_in(database), rejects_in(database)
+        print(f"\nStored {stored:,} flights; the latest to leave\n{query_text(database, LATEST)}")
+        print(f"\nThe busiest hours of a carrier\n{query_text(database, BUSIEST)}")
+        print(f"\nRejected {rejects.total():,} lines\n{table(('reason', 'lines'), rejects.most_common())}")
+        print(f"\nEdges, in messages\n{edges_text(service.graph.edges)}")
+        print(f"\nShutdown\n{report_text(outcome.report)}")
+        found = problems(sample, outcome, database)
+    print(f"\n{sent / outcome.seconds:,.0f} lines/s, sent, checked, counted and stored in {outcome.seconds:.2f} s")
     if found:
         print("MISSING OR WRONG\n  " + "\n  ".join(found))
         return 1
-    print(
-        f"Every line is accounted for: {database.flights():,} stored + "
-        f"{database.rejects().total():,} rejected = {len(sample.lines):,} sent"
-    )
+    print(f"Every line is accounted for: {stored:,} stored + {rejects.total():,} rejected = {sent:,} sent")
     return 0
-
-
-def _count(text: str) -> int:
-    if (count := int(text)) < 0:
-        raise argparse.ArgumentTypeError(f"a number of rows is 0 or more, not {text}")
-    return count
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the command line and run the demo."""
-    parser = argparse.ArgumentParser(
-        prog="python -m examples.ingest_service.demo", description=(__doc__ or "").split("\n")[0]
-    )
-    parser.add_argument("--rows", type=_count, metavar="N", help="send the first N flights only")
-    parser.add_argument("--db", type=Path, metavar="FILE", help="keep the database, or add to it")
-    options = parser.parse_args(arguments)
-    with ExitStack() as stack:
-        if options.db is None:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="graphflow-demo-"))
-            options.db = Path(folder) / "flights.db"
-        try:
-            return demo(options.db, options.rows)
-        except (OSError, sqlite3.Error) as error:
-            print(f"the demo cannot run: {error}", file=sys.stderr)
-            return 2
-        except KeyboardInterrupt:
-            return 130  # as a shell counts a program that Ctrl-C ended
+    description = (__doc__ or "").partition("\n")[0]
+    parser = argparse.ArgumentParser(prog="python -m examples.ingest_service.demo", description=description)
+    parser.add_argument("--db", type=Path, metavar="FILE", help="keep the database in this file, a new one")
+    path = parser.parse_args(arguments).db
+    if path is not None and path.exists():
+        parser.error(f"{path} exists already; name a new file")
+    try:
+        if path is not None:
+            return demo(path)
+        with tempfile.TemporaryDirectory(prefix="graphflow-demo-") as folder:
+            return demo(Path(folder) / "flights.db")
+    except (OSError, sqlite3.Error) as error:
+        print(f"the demo cannot run: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130  # as a shell counts a program that Ctrl-C ended
 
 
 if __name__ == "__main__":

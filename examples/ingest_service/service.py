@@ -1,22 +1,26 @@
-"""The service: graph, scheduler and servers put together, and their life cycle."""
+"""The service: servers, graph and scheduler put together, and what a client may ask of them over HTTP.
 
+POST /ingest    lines of JSON       200 {"accepted": N}
+                                    503 {"accepted": n, "lines": N, "error": "busy" or "closing"}, Retry-After
+GET  /stats                         200 counts of the graph, its edges and the writer
+POST /control   {"command": C}      200 {"ok": true}; C is "flush", "stop", or "pause" or "resume" (the writer, or
+                                    the node that "node" names)
+"""
+
+import json
 import threading
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from examples.ingest_service.connections import StoppableServer
-from examples.ingest_service.database import prepare
-from examples.ingest_service.entry import Entered, enter
+from examples.ingest_service.connections import ClosableServer, Taken
 from examples.ingest_service.graph import ingest_graph
-from examples.ingest_service.http_server import HttpError, IngestHttpServer
+from examples.ingest_service.http_server import Answer, HttpError, HttpServer
 from examples.ingest_service.tcp_server import LineServer
-from examples.ingest_service.writer import SQLiteWriter
+from examples.ingest_service.writer import SQLiteWriter, connect
 from graphflow import (
-    Edge,
     EdgeClosed,
-    GraphflowError,
+    GraphValidationError,
     Message,
     MessageType,
     Node,
@@ -25,7 +29,6 @@ from graphflow import (
     ShutdownReport,
 )
 
-COMMANDS = ("pause", "resume", "flush", "stop")
 COMMAND_WAIT_S = 1.0
 
 
@@ -40,42 +43,38 @@ class Settings:
     workers: int = 2
     batch_rows: int = 500
     flush_interval_ms: int = 200
-    pending_rows_max: int = 20_000
     lines_capacity: int = 2048
-    http_wait_s: float = 2.0  # a POST waits this long for room in the graph
+    http_wait_s: float = 2.0  # a POST is refused when there was no room for so long
     shutdown_timeout_s: float = 10.0
 
 
 class FrontDoor(Node):
     """Opens the servers with the graph and closes them with it.
 
-    As a node it is told what the scheduler does, whoever asked for it: `on_drain` of a node without
-    inputs comes first of all, so a draining service accepts nobody. Its thread is its own because
-    it waits for the servers' threads.
+    A node without ports, so that it is told what the scheduler does, whoever asked for it: a signal, a command or a
+    caller. A drain closes the graph's inputs first; then `on_drain` turns new clients away and waits until those that
+    are connected have been answered what was accepted. Its thread is its own (`dedicated`), because it waits.
     """
 
     dedicated = True
 
-    def __init__(self, servers: Sequence[StoppableServer], on_open: Callable[[], None]) -> None:
+    def __init__(self, *servers: ClosableServer) -> None:
         super().__init__("front_door")
         self._servers = servers
-        self._on_open = on_open
 
     def on_start(self) -> None:
         """Start accepting; clients that have connected already are served now."""
         for server in self._servers:
             server.start()
-        self._on_open()
 
     def on_drain(self) -> None:
-        """Accept no more; handlers answer their clients what was accepted."""
-        for server in self._servers:
-            server.stop_accepting()
-
-    def on_stop(self) -> None:
-        """Wait until the clients have their answers."""
+        """Stop accepting."""
         for server in self._servers:
             server.close()
+
+    def on_stop(self) -> None:
+        """The same, where there was no drain."""
+        self.on_drain()
 
 
 class IngestService:
@@ -84,38 +83,38 @@ class IngestService:
     Raises sqlite3.Error for a database that cannot be used and OSError for a port that is taken.
     """
 
-    def __init__(self, settings: Settings, on_open: Callable[[], None] = lambda: None) -> None:
-        prepare(settings.db)
+    def __init__(self, settings: Settings) -> None:
+        connect(settings.db).close()
         self.settings = settings
-        self.writer = SQLiteWriter(
-            settings.db,
-            batch_rows=settings.batch_rows,
-            flush_interval_ms=settings.flush_interval_ms,
-            pending_rows_max=settings.pending_rows_max,
-        )
+        self.writer = SQLiteWriter(settings.db, settings.batch_rows, settings.flush_interval_ms)
         self.graph = ingest_graph(self.writer, settings.lines_capacity)
         self.scheduler = Scheduler(
             SchedulerConfig(workers=settings.workers, shutdown_timeout_s=settings.shutdown_timeout_s)
         )
         self.scheduler.register(self.graph)
-        self._lines = self.scheduler.input("lines")
-        self._commands = self.scheduler.input("commands")
+        self.lines = self.scheduler.input("lines")
+        self.commands = self.scheduler.input("commands")
 
-        self.tcp = LineServer((settings.host, settings.tcp_port), self._lines)
+        routes = {
+            ("POST", "/ingest"): self._ingest,
+            ("GET", "/stats"): self._stats,
+            ("POST", "/control"): self._control,
+        }
+        self.tcp = LineServer((settings.host, settings.tcp_port), self.take)
         try:
-            self.http = IngestHttpServer((settings.host, settings.http_port), self)
+            self.http = HttpServer((settings.host, settings.http_port), routes)
         except BaseException:
             self.tcp.close()
             raise
-        self.scheduler.register(FrontDoor((self.tcp, self.http), on_open))
+        self.scheduler.register(FrontDoor(self.tcp, self.http))
 
     def start(self) -> None:
         """Start to serve and return."""
         self.scheduler.start()
 
-    def stop(self, timeout: float | None = None) -> ShutdownReport:
+    def stop(self) -> ShutdownReport:
         """Accept no more, store what was accepted, and say what was left behind."""
-        return self.scheduler.shutdown(drain=True, timeout=timeout)
+        return self.scheduler.shutdown()
 
     def run(self) -> ShutdownReport:
         """Serve until Ctrl-C, SIGTERM or the command "stop", then do as `stop` does."""
@@ -124,66 +123,76 @@ class IngestService:
         except KeyboardInterrupt:  # how `run` says that it was Ctrl-C; the graph has stopped
             return self.scheduler.wait()
 
-    def ingest(self, lines: Sequence[bytes]) -> Entered:
-        """Put lines into the graph, for at most `http_wait_s`."""
-        return enter(lines, self._lines, self.settings.http_wait_s)
+    def take(self, lines: list[bytes], wait_s: float | None = None) -> Taken:
+        """Put lines into the graph, in order; give up when it had no room for `wait_s`. The one way in.
 
-    def control(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Carry out a command; raise HttpError where that is not possible."""
-        command = request.get("command")
-        if command in ("pause", "resume"):
-            return self._hold(command, request.get("node", self.writer.name))
-        if command == "flush":
-            return self._flush()
-        if command == "stop":
-            # Not on this thread: it has to answer, and the stop waits for it.
-            threading.Thread(target=self.stop, name="stop").start()
-            return {"ok": True, "stopping": True}
-        raise HttpError(400, f"the commands are {', '.join(COMMANDS)}, not {command!r}")
-
-    def stats(self) -> dict[str, Any]:
-        """Counts of the scheduler, the writer and every edge."""
-        return {
-            "connections": {"tcp": self.tcp.connections, "http": self.http.connections},
-            "scheduler": self.scheduler.get_stats(),
-            "writer": {
-                "flights_stored": self.writer.flights_stored,
-                "rejects_stored": self.writer.rejects_stored,
-                "pending": self.writer.pending,
-                "failed_writes": self.writer.failed_writes,
-            },
-            "edges": {edge.id: _edge_counts(edge) for edge in self.graph.edges},
-        }
+        The answer is exact, whatever happens: the sender knows which lines it may forget.
+        """
+        accepted = 0
+        try:
+            while accepted < len(lines):
+                entered = self.lines.put_many(lines[accepted:], wait_s)
+                if not entered:
+                    return Taken(accepted, "busy")
+                accepted += entered
+        except EdgeClosed:
+            return Taken(accepted, "closing")
+        return Taken(accepted)
 
     def accepted(self) -> int:
         """Lines that have entered the graph since the start."""
-        (entrance,) = (edge for edge in self.graph.edges if edge.id.startswith("input:lines->"))
-        return entrance.stats().offered
+        return self.lines.edge.stats().offered
 
-    def _hold(self, command: str, node: Any) -> dict[str, Any]:
-        names = self.graph.node_names()
-        if node not in names:
-            raise HttpError(400, f"the nodes are {', '.join(names)}, not {node!r}")
-        act = self.scheduler.pause if command == "pause" else self.scheduler.resume
-        try:
-            act(node)
-        except GraphflowError as error:
-            raise HttpError(409, str(error)) from None
-        return {"ok": True, command: node}
+    def _ingest(self, body: bytes) -> Answer:
+        lines = body.removesuffix(b"\n").split(b"\n") if body else []
+        taken = self.take(lines, self.settings.http_wait_s)
+        if taken.error:
+            raise HttpError(503, taken.error, accepted=taken.accepted, lines=len(lines))
+        return taken.answer()
 
-    def _flush(self) -> dict[str, Any]:
-        """Overtakes the rows that are still on their way; stores what the writer has."""
-        message = Message(MessageType.CONTROL, {"command": "flush"})
+    def _stats(self, body: bytes) -> Answer:
+        writer = self.writer
+        return self.scheduler.get_stats() | {
+            "connections": {"tcp": self.tcp.connections, "http": self.http.connections},
+            "writer": {
+                "flights_stored": writer.flights_stored,
+                "rejects_stored": writer.rejects_stored,
+                "pending": writer.pending,
+                "failed_writes": writer.failed_writes,
+            },
+        }
+
+    def _control(self, body: bytes) -> Answer:
         try:
-            self._commands.put(message, timeout=COMMAND_WAIT_S)
+            request = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise HttpError(400, f"the body must be JSON: {error}") from None
+        match request:
+            case {"command": "pause" | "resume" as command, **rest}:
+                self._hold(command, rest.get("node", self.writer.name))
+            case {"command": "flush"}:
+                self._flush()
+            case {"command": "stop"}:
+                # Not on this thread: it has to answer, and the stop waits for it.
+                threading.Thread(target=self.stop, name="stop").start()
+            case _:
+                raise HttpError(400, 'the body must be {"command": C}, where C is "pause", "resume", "flush" or "stop"')
+        return {"ok": True}
+
+    def _hold(self, command: str, node: Any) -> None:
+        try:
+            if command == "pause":
+                self.scheduler.pause(node)
+            else:
+                self.scheduler.resume(node)
+        except GraphValidationError as error:
+            raise HttpError(400, str(error)) from None
+
+    def _flush(self) -> None:
+        """Store what the writer has: the command overtakes the rows that are still on their way."""
+        try:
+            self.commands.put(Message(MessageType.CONTROL, "flush"), timeout=COMMAND_WAIT_S)
         except TimeoutError:
             raise HttpError(503, "the writer takes no command now, try later") from None
         except EdgeClosed:
-            raise HttpError(503, "the service is stopping") from None
-        return {"ok": True, "flush": self.writer.name}
-
-
-def _edge_counts(edge: Edge) -> dict[str, int]:
-    stats = edge.stats()
-    names = ("offered", "delivered", "dropped", "expired", "depth", "peak_depth", "undelivered")
-    return {"capacity": edge.capacity} | {name: getattr(stats, name) for name in names}
+            raise HttpError(503, "the service is closing") from None

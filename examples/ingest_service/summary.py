@@ -1,78 +1,8 @@
-"""What is printed at the end: a look into the database, the edges, the shutdown report."""
+"""Text for a reader: tables, the counts of every edge, the shutdown report."""
 
-import sqlite3
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import closing
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
-from examples.ingest_service.terminal import table
 from graphflow import Edge, ShutdownReport
-
-SAMPLE_FLIGHTS = """
-SELECT printf('%d-%02d-%02d', year, month, day), carrier || ' ' || flight, origin, dest,
-       printf('%02d:%02d', hour, minute), dep_delay, distance
-FROM flights WHERE id > ? ORDER BY dep_delay DESC LIMIT 5
-"""
-BUSIEST_HOURS = """
-SELECT carrier, printf('%02d:00', hour), scheduled, cancelled, mean_dep_delay
-FROM carrier_hour ORDER BY scheduled DESC, carrier, hour LIMIT 5
-"""
-
-
-class Database:
-    """A reader of what the service has stored since this object was made."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._flights_before = self._last_id("flights")
-        self._rejects_before = self._last_id("rejects")
-
-    def flights(self) -> int:
-        """How many flights have been stored."""
-        rows = self._query("SELECT count(*) FROM flights WHERE id > ?", self._flights_before)
-        return int(rows[0][0])
-
-    def rejects(self) -> Counter[str]:
-        """How many lines have been rejected, by reason."""
-        sql = "SELECT reason, count(*) FROM rejects WHERE id > ? GROUP BY reason ORDER BY reason"
-        return Counter(dict(self._query(sql, self._rejects_before)))
-
-    def cancelled(self) -> int:
-        """How many of the flights never left."""
-        sql = "SELECT count(*) FROM flights WHERE id > ? AND dep_time IS NULL"
-        return int(self._query(sql, self._flights_before)[0][0])
-
-    def counted(self) -> int:
-        """How many flights the sums of all carriers and hours hold, since the file was made."""
-        return int(self._query("SELECT total(scheduled) FROM carrier_hour")[0][0])
-
-    def flights_ever(self) -> int:
-        """How many flights the file holds, of earlier runs too."""
-        return int(self._query("SELECT count(*) FROM flights")[0][0])
-
-    def sample_text(self) -> str:
-        """The flights that left latest of all."""
-        head = ("date", "flight", "from", "to", "due", "delay", "miles")
-        return table(head, self._query(SAMPLE_FLIGHTS, self._flights_before))
-
-    def hours_text(self) -> str:
-        """The busiest hours."""
-        head = ("carrier", "hour", "scheduled", "cancelled", "mean delay")
-        return table(head, self._query(BUSIEST_HOURS))
-
-    def _last_id(self, name: str) -> int:
-        return int(self._query(f"SELECT coalesce(max(id), 0) FROM {name}")[0][0])
-
-    def _query(self, sql: str, *arguments: object) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self._path)) as connection:
-            return connection.execute(sql, arguments).fetchall()
-
-
-def rejects_text(rejects: Counter[str]) -> str:
-    """Reasons and how often each was found, the commonest first."""
-    return table(("reason", "lines"), rejects.most_common())
 
 
 def edges_text(edges: Iterable[Edge]) -> str:
@@ -96,6 +26,26 @@ def report_text(report: ShutdownReport) -> str:
         ("abandoned", ", ".join(report.abandoned) or "none"),
     ]
     return "\n".join(f"  {name:<15} {value}" for name, value in rows)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return rows in columns as wide as they need; numbers stand at the right."""
+    rows = list(rows)
+    cells = [head, *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = [bool(rows) and not isinstance(rows[0][n], str) for n in range(len(head))]
+    lines = []
+    for row in cells:
+        padded = (
+            cell.rjust(width) if at_right else cell.ljust(width)
+            for cell, width, at_right in zip(row, widths, right, strict=True)
+        )
+        lines.append(("  " + "  ".join(padded)).rstrip())
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _yes_no(value: bool) -> str:

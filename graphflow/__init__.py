@@ -37,9 +37,11 @@ from graphflow.errors import (
     SchemaError,
     UnknownEdgeError,
 )
+from graphflow.handles import Input, Output
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
 from graphflow.scheduler import Scheduler
+from graphflow.stats import EdgeStats
 from graphflow.subgraph import Subgraph
 from graphflow.validation import ValidationIssue
 
@@ -50,13 +52,16 @@ __all__ = [
     "Drop",
     "Edge",
     "EdgeClosed",
+    "EdgeStats",
     "ErrorPolicy",
     "GraphValidationError",
     "GraphflowError",
+    "Input",
     "Latest",
     "Message",
     "MessageType",
     "Node",
+    "Output",
     "Policy",
     "Port",
     "PortDirection",

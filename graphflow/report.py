@@ -29,3 +29,14 @@ class ShutdownReport:
     """Sources whose `produce` raised, by path."""
     abandoned: tuple[str, ...] = ()
     """Nodes whose hook had not returned when the time was up, by path."""
+
+    def __str__(self) -> str:
+        """The report in a few lines, the empty parts left out."""
+        lines = [f"{self.reason}: {'complete' if self.complete else 'not complete'}"]
+        if self.timed_out:
+            lines.append("  ran out of time")
+        lines += [f"  {count} undelivered on {edge}" for edge, count in self.undelivered.items()]
+        lines += [f"  {count} errors in {node}" for node, count in self.error_counts.items()]
+        lines += [f"  source {node} failed" for node in self.failed_sources]
+        lines += [f"  {node} never returned from its hook" for node in self.abandoned]
+        return "\n".join(lines)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
+import os
 import threading
 from typing import TYPE_CHECKING
 
 from graphflow.core.engine import Engine
+from graphflow.logs import safe_log
 from graphflow.report import ShutdownReport
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Run:
         self.ended = threading.Event()
         self.report: ShutdownReport | None = None
         self.reason: str | None = None  # of a stop that was asked for
+        self.process = os.getpid()  # a forked child has the object but not the threads
         self._name = name
         self._timeout_s = config.shutdown_timeout_s
         self._threads = [self._thread(self.engine.work, f"worker-{number}", 0) for number in range(config.workers)]
@@ -69,7 +72,7 @@ class Run:
         """Join the edges and start the nodes; returns after the last on_start."""
         self.engine.attach()
         self.engine.begin()
-        log.info("run started", extra={"event": "run_started", "graph": self._name})
+        safe_log(log, logging.INFO, "run started", extra={"event": "run_started", "graph": self._name})
         try:
             self.engine.wait_opened()
         except BaseException:  # Ctrl-C while a node starts
@@ -93,20 +96,21 @@ class Run:
         try:
             thread.start()
         except RuntimeError:
-            log.warning("no thread could be started for the remaining stop hooks", exc_info=True)
+            safe_log(log, logging.WARNING, "no thread could be started for the remaining stop hooks", exc_info=True)
         else:
             self._threads.append(thread)
 
     def _conclude(self) -> None:
         abandoned = self.engine.inside()
-        undelivered = self.engine.conclude()
-        me = threading.current_thread()
-        for thread in self._threads:
-            if thread is not me:
+        undelivered: dict[str, int] = {}
+        try:
+            undelivered = self.engine.conclude()
+            for thread in self._threads:
                 thread.join(0 if abandoned else _JOIN_S)
-        self.report = self._make_report(undelivered, abandoned)
-        log.info("run ended: %s", self.report, extra={"event": "run_ended", "graph": self._name})
-        self.ended.set()
+        finally:  # whatever happens, nobody waits for ever
+            self.report = self._make_report(undelivered, abandoned)
+            self.ended.set()
+            safe_log(log, logging.INFO, "run ended: %s", self.report, extra={"event": "run_ended", "graph": self._name})
 
     def _make_report(self, undelivered: dict[str, int], abandoned: tuple[str, ...]) -> ShutdownReport:
         engine = self.engine

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import difflib
 import logging
+import os
 import threading
 import warnings
 import weakref
@@ -67,6 +68,7 @@ class Scheduler:
         """
         if not isinstance(item, (Node, Subgraph)):
             raise TypeError(f"register() takes a Subgraph or a Node, not {item!r}")
+        self._refuse_child()
         with self._lock:
             self._refuse_running("register")
             issues = check([*self._items, item])
@@ -87,6 +89,7 @@ class Scheduler:
         return Output(name, self._exposed(name, "output"))
 
     def _exposed(self, name: str, side: str) -> Edge:
+        self._refuse_child()
         found = {
             link.exposed: link.edge
             for link in self._plan.links
@@ -105,6 +108,7 @@ class Scheduler:
         Raises GraphValidationError, UnknownEdgeError (an earlier set_priority or set_capacity), SchedulerStateError if
         it is running already or a hook of the earlier run has not returned.
         """
+        self._refuse_child()
         with self._lock:
             self._refuse_running("start")
             if self._run is not None and self._run.still_inside():
@@ -165,6 +169,7 @@ class Scheduler:
         """
         if timeout is not None:
             seconds("timeout", timeout)
+        self._refuse_child()
         run = self._run
         if run is None:
             raise SchedulerStateError("wait() needs a run: call start() first")
@@ -185,23 +190,25 @@ class Scheduler:
         KeyboardInterrupt when it has stopped. Raises what start() and wait() raise.
         """
         with stop_signals(signals, self._on_signal) as caught:
-            with self._asks_only():
-                self.start()
-            if caught:  # before there was a run to ask
-                self._on_signal(caught[0], len(caught))
             try:
+                with self._asks_only():
+                    self.start()
                 report = self.wait()
             except BaseException:
                 if self.is_running():
                     self.shutdown(drain=False)
                 raise
+            finally:
+                self._latched = False  # a signal that found no run to stop was meant for this one
         if SIGINT in caught:
             raise KeyboardInterrupt
         return report
 
     def _on_signal(self, number: int, count: int) -> None:
         run = self._run
-        if run is not None:
+        if run is None or run.ended.is_set():
+            self._latched = True  # run() has no run yet: it is to end at once
+        else:
             name = Signals(number).name
             run.request_stop(name, drain=count == 1, timeout=self.config.shutdown_timeout_s)
 
@@ -214,6 +221,7 @@ class Scheduler:
         once.
         """
         limit = self.config.shutdown_timeout_s if timeout is None else seconds("timeout", timeout)
+        self._refuse_child()
         if self._run is None or self._starting:
             self._latched = True
             if self._run is None or self._starting:  # else it became known between the two looks
@@ -224,14 +232,24 @@ class Scheduler:
             run.request_stop("shutdown", drain=bool(drain), timeout=limit)
             if run.engine.on_my_thread() or threading.get_ident() in self._waiting:
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
-            run.ended.wait()
+            with self._asks_only():
+                run.ended.wait()
         assert run.report is not None
         return run.report
 
     def is_running(self) -> bool:
-        """True from start() until the run has ended."""
+        """True from start() until the run has ended; False in a forked child, which has no part in the run."""
         run = self._run
-        return run is not None and not run.ended.is_set()
+        return run is not None and not run.ended.is_set() and run.process == os.getpid()
+
+    def _refuse_child(self) -> None:
+        """In a forked child the threads are missing and locks may be held for ever: nothing of the run is touched."""
+        run = self._run
+        if run is not None and run.process != os.getpid():
+            raise SchedulerStateError(
+                f"this scheduler runs in process {run.process}, and this is its forked child {os.getpid()}; "
+                f"make a new Scheduler with new nodes here"
+            )
 
     def _refuse_running(self, call: str) -> None:
         if self.is_running():
@@ -248,7 +266,7 @@ class Scheduler:
 
     def __del__(self) -> None:
         run = getattr(self, "_run", None)
-        if run is not None and not run.ended.is_set():
+        if run is not None and not run.ended.is_set() and run.process == os.getpid():
             run.request_stop("dropped", drain=False, timeout=self.config.shutdown_timeout_s)
             warnings.warn(f"{self!r} was dropped while running; call shutdown()", ResourceWarning, stacklevel=1)
 
@@ -285,6 +303,7 @@ class Scheduler:
         self._set_paused(node, False)
 
     def _set_paused(self, node: str | Node, paused: bool) -> None:
+        self._refuse_child()
         path = self._path(node)
         index = self._index(path)
         if self.is_running():
@@ -308,6 +327,7 @@ class Scheduler:
         return paths.index(path)
 
     def _edge(self, edge_id: str) -> Edge:
+        self._refuse_child()
         edges = {link.edge.id: link.edge for link in self._plan.links}
         if edge_id not in edges:
             close = difflib.get_close_matches(str(edge_id), list(edges), n=3)
@@ -320,6 +340,7 @@ class Scheduler:
     def get_stats(self) -> dict[str, Any]:
         """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes, and per edge
         (by id) depth, peak_depth, capacity, offered, delivered."""
+        self._refuse_child()
         run = self._run
         runnable, blocked = run.engine.counts() if run is not None else (0, 0)
         edges = {link.edge.id: link.edge.stats() for link in self._plan.links}

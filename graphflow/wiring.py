@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.config import PriorityBand, band_of
 from graphflow.core.edge import Edge
-from graphflow.core.policy import Block, Policy
+from graphflow.core.policy import Block, Policy, check_policy
 from graphflow.endpoints import SOURCE, TARGET, Place, Role, parse, resolve
 from graphflow.validation import ValidationIssue, check_bounds, check_name, check_types
 
@@ -163,6 +163,8 @@ def _spec(*places: Place) -> PortSpec | None:
 
 def _policy(given: Policy | None, *places: Place) -> Policy:
     """The edge's own policy, else that of the first port that has one, else Block."""
+    if given is not None:
+        check_policy(given, "policy")
     if given is not None:
         return given
     specs = (place.port.spec for place in places)

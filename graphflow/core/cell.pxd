@@ -19,12 +19,14 @@ cdef class Suspended:
     cdef Message message            # what it is about, None for a tick or a drain
     cdef int level
     cdef str hook
+    cdef bint has_deferred          # the last value found no room
 
 cdef class Cell(Sender):
     # Only the worker inside the node touches it, unless said otherwise.
     cdef readonly object node
     cdef object engine
     cdef readonly list inlets
+    cdef bint warned                # that what a hook returns is ignored
     cdef bint may_emit              # a hook that may emit is running
     cdef readonly bint over         # the run has ended: nothing may be emitted any more (set by the keeper)
     cdef bint has_start, has_drain, has_stop, has_on_error, is_source   # hooks that the node overrides
@@ -45,6 +47,7 @@ cdef class Cell(Sender):
 
     cdef int turn(self) except -1
     cdef int run(self) except -1
+    cdef int crash(self, object error) except -1
     cdef int take_data(self, Inlet inlet, int quantum) except -1
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level) except -1

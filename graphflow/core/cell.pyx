@@ -17,15 +17,18 @@ from graphflow.core.lock cimport peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
 from graphflow.core.sender cimport Sender
 from graphflow.core.state cimport (
+    CONTROL_OUTBOX,
     CONTROL_WORK,
     DATA_WORK,
-    DRAIN_HOOK,
     DRAINING,
+    DRAIN_HOOK,
     FLUSH_WORK,
     HELD_WORK,
     HOOK_WORK,
     LANE_LEVEL,
     NO_WORK,
+    OUTBOX,
+    PAUSED,
     SOURCE_WORK,
     START_HOOK,
     STOP_HOOK,
@@ -37,6 +40,7 @@ from graphflow.core.state cimport (
 )
 
 from graphflow.config import ErrorPolicy
+from graphflow.logs import safe_log
 
 cdef extern from "Python.h":
     bint PyGen_CheckExact(object value) noexcept
@@ -79,9 +83,21 @@ cdef class Cell(Sender):
         self.may_emit = True
         try:
             self.run()
+        except BaseException as error:      # not a hook's: of a policy in a flush, of memory, of the runtime itself
+            self.crash(error)
         finally:
             self.may_emit = False
             context.turn = outer
+
+    cdef int crash(self, object error) except -1:
+        """The turn was cut off by an exception: the graph stops, and the node is left in order."""
+        cdef Inlet inlet
+        self.engine.fatal(self.path, error)
+        for inlet in self.inlets:       # one of them was being taken from
+            self.dispatch.inlet_left(&inlet.state, False)
+            self.dispatch.inlet_left(&inlet.state, True)
+        self.dispatch.end_turn(self.state, False, 0, 0)
+        return 0
 
     cdef int run(self) except -1:
         cdef NodeState* state = self.state
@@ -199,6 +215,12 @@ cdef class Cell(Sender):
             raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
         if not PyGen_CheckExact(result):
             self.handled += message is not None
+            if not self.warned:
+                self.warned = True
+                safe_log(
+                    log, logging.WARNING, "node %s: what %s returns is ignored (it returned a %s); use emit() or yield",
+                    self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
+                )
             return 0
         suspended = Suspended()
         suspended.generator = result
@@ -218,7 +240,9 @@ cdef class Cell(Sender):
         cdef int done = 0
         cdef Message before = self.current
         cdef object thrown = None
+        cdef Py_ssize_t outbox = self.outbox
         self.current = suspended.message
+        suspended.has_deferred = False
         try:
             while done < quantum or thrown is not None:
                 if thrown is None:
@@ -231,7 +255,10 @@ cdef class Cell(Sender):
                     self.send_yielded(value)
                 except Exception as error:
                     thrown = error          # the handler sees it where it yielded
-                if thrown is None and (self.outbox > 0 or self.control_outbox > 0 or peek(self.state.poke) != 0):
+                suspended.has_deferred = self.outbox > outbox
+                if suspended.level != LANE_LEVEL and self.outbox > 0:
+                    suspended.has_deferred = True   # data waits behind whatever waits already, control only for its own
+                if thrown is None and (suspended.has_deferred or self.control_outbox > 0 or peek(self.state.poke) != 0):
                     break
             self.show_held()
         except StopIteration:
@@ -256,8 +283,11 @@ cdef class Cell(Sender):
     cdef int show_held(self) except -1:
         """Tell the dispatcher what is suspended; control goes on first."""
         cdef Suspended first = self.held_control if self.held_control is not None else self.held
+        cdef int masks = OUTBOX | CONTROL_OUTBOX | PAUSED
+        if self.held_control is not None:
+            masks = CONTROL_OUTBOX | (OUTBOX if first.has_deferred else 0)
         self.dispatch.set_held(
-            self.state, self.held is not None, self.held_control is not None, first.level if first is not None else 0
+            self.state, first is not None, self.held_control is not None, masks, first.level if first is not None else 0
         )
         return 0
 
@@ -442,8 +472,8 @@ cdef class Cell(Sender):
         cdef int64_t count = self.error_count
         if count > ERRORS_LOGGED and count & (count - 1):
             return 0
-        log.error(
-            "node %s: %s raised %s (error %d of this node)%s", self.path, hook, type(error).__name__, count,
+        safe_log(
+            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s", self.path, hook, type(error).__name__, count,
             "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
             exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
         )
@@ -465,6 +495,6 @@ cdef object release_frames(object error):
     chained = error
     while chained is not None and depth < 16:
         traceback.clear_frames(chained.__traceback__)
-        chained = chained.__cause__ or chained.__context__
+        chained = chained.__cause__ if chained.__cause__ is not None else chained.__context__
         depth += 1
     return error

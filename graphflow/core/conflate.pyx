@@ -6,8 +6,9 @@
 # with the new item. Entries and messages are never changed once queued, so identity tells "unchanged".
 #
 # A putter that has lost eight such rounds claims the item: it then counts as not takeable (CLAIMED) until the merge is
-# committed, so every putter gets through however fast the others are. One claim a queue. Whoever meets a claim that is
-# its own thread's (a merge function that puts to its own edge) is refused: waiting for itself would never end.
+# committed, so every putter gets through however fast the others are. One claim a queue. Whoever meets another's claim
+# yields for a while, or waits if it may; whoever meets its own thread's (a merge function that puts to its own edge) is
+# refused, as is any put or get inside a merge function that would have to wait (Context.merging).
 #
 # Which queued item has the newcomer's key is found the same way: the index gives the items of equal hash, a key object
 # that is identical is equal, and any other is compared with no lock held, after which the look is repeated with what was
@@ -24,17 +25,18 @@ from graphflow.core.contents cimport (
     ANSWER_CLOSED,
     ANSWER_EXPIRE,
     ANSWER_GROW,
+    ANSWER_WAIT,
     CLAIMED,
     CLOSED,
     KEYED,
-    PUTTERS,
     ROOM_WANTED,
     News,
     no_news,
 )
+from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire
-from graphflow.core.message cimport Message
+from graphflow.core.message cimport KIND_ERROR, Message
 from graphflow.core.policy cimport (
     VERDICT_BLOCKED,
     VERDICT_COALESCED,
@@ -44,9 +46,11 @@ from graphflow.core.policy cimport (
 )
 from graphflow.core.queue cimport EdgeQueue, unwrap
 from graphflow.core.ring cimport list_items
-from graphflow.core.waiter cimport RETRY, Wait
+from graphflow.core.waiter cimport Wait
 
+from graphflow.brief import brief
 from graphflow.errors import SchemaError
+from graphflow.logs import safe_log
 
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident() nogil
@@ -56,7 +60,7 @@ cdef extern from "sched.h" nogil:
 
 cdef enum:
     ROUNDS_BEFORE_CLAIM = 8
-    ROUNDS_AT_MOST = 1000       # against others' claims: two merge functions that put to each other's edge
+    ROUNDS_AT_MOST = 1000       # yields to another's claim before an offer that cannot wait is refused
     # answers of look(), beside the verdicts
     LOOK_COMPARE = 80           # a key must be compared
     LOOK_MERGE = 81             # a merge must be made with `target`
@@ -145,13 +149,15 @@ cdef int look(EdgeQueue queue, Attempt attempt, News* news, bint* starved) excep
         pass
     elif position >= 0:
         answer = settle_with(queue, attempt, position, &mine, &learnt, news, starved)
-    elif queue.fits(size) and not queue.special & PUTTERS:
+    elif queue.fits(size) and not queue.behind_others(attempt.wait):
         if queue.data.count > queue.data.mask:
             answer = ANSWER_GROW
         else:
             queue.store(&mine, size, news)
     else:
         answer = queue.refuse(attempt.wait, attempt.want_room, False)
+    if answer <= ANSWER_WAIT:
+        queue.came_back(attempt.wait, answer)
     queue.unlock()
     Py_DECREF(<object>mine)
     if learnt != NULL:
@@ -199,8 +205,10 @@ cdef int settle_with(
     cdef PyObject** slot = queue.data.at(position)
     if queue.claim == slot[0] and not attempt.ours:
         attempt.rounds += 1
-        if queue.claim_thread == PyThread_get_thread_ident() or attempt.rounds > ROUNDS_AT_MOST:
+        if queue.claim_thread == PyThread_get_thread_ident():
             return queue.refuse(NULL, attempt.want_room, False)
+        if attempt.wait != NULL or attempt.rounds > ROUNDS_AT_MOST:
+            return queue.refuse(attempt.wait, attempt.want_room, False)     # called back when the claim is released
         return LOOK_YIELD
     if <PyObject*>attempt.merged_from == slot[0] and attempt.merged is not None:
         return commit(queue, attempt, slot, mine, news, starved)
@@ -251,11 +259,15 @@ cdef int merge(EdgeQueue queue, Attempt attempt, object policy, bint strict) exc
     cdef object item = new
     attempt.failed = False
     try:
-        payload = (<Coalesce>policy).fn(payload_of(old), payload_of(new))
-        if queue.spec is not None and not queue.spec.accepts(payload):
+        here().merging += 1
+        try:
+            payload = (<Coalesce>policy).fn(payload_of(old), payload_of(new))
+        finally:
+            here().merging -= 1
+        if queue.spec is not None and not is_error(new) and not queue.spec.accepts(payload):
             raise SchemaError(
-                f"the merge function {(<Coalesce>policy).fn!r} returned {payload!r}, which does not match the schema "
-                f"{queue.spec.schema!r}; return a payload of the edge's schema"
+                f"the merge function {(<Coalesce>policy).fn!r} returned {brief(payload)}, which does not match the "
+                f"schema {queue.spec.schema!r}; return a payload of the edge's schema"
             )
         item = (<Message>new).with_payload(payload) if isinstance(new, Message) else payload
         if item is None:
@@ -269,6 +281,10 @@ cdef int merge(EdgeQueue queue, Attempt attempt, object policy, bint strict) exc
         attempt.merged = rewrap(queue, attempt, new, payload_of(new))
     attempt.merged_from = attempt.target
     return 0
+
+
+cdef bint is_error(object item) noexcept:
+    return type(item) is Message and (<Message>item).kind == KIND_ERROR
 
 
 cdef object payload_of(object item):
@@ -293,8 +309,8 @@ cdef int failed_merge(EdgeQueue queue, object policy, object error) except -1:
     acquire(queue.mu)
     queue.counts.merge_errors += 1
     queue.unlock()
-    log.error(
-        "%s: the merge function %r raised; the newcomer takes the item's place", queue.label(), policy.fn, exc_info=error,
+    safe_log(
+        log, logging.ERROR, "%s: the merge function %r raised; the newcomer takes the item's place", queue.label(), policy.fn, exc_info=error,
         extra={"event": "merge_error", "edge_id": queue.label()},
     )
     return 0
@@ -311,8 +327,8 @@ cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
     attempt.ours = False
     if queue.data.count > 0:
         queue.arrival(&news)
-    if queue.special & PUTTERS and not queue.putters.first.fixed:
-        queue.free_waiter(&queue.putters, PUTTERS, queue.putters.first, RETRY)
+    if queue.special & KEYED and queue.ttl_ns > 0:
+        queue.next_expiry_ns = 0            # the item may have expired while it was claimed
     if queue.special & ROOM_WANTED:         # a newcomer that was to evict the claimed item
         queue.special &= ~ROOM_WANTED
         queue.want_producer(&news)

@@ -16,7 +16,7 @@ cdef enum Special:
     TTL = 2                 # items expire
     BYTES = 4               # bounded by bytes too, or sized
     KEYED = 8               # conflates by key
-    PUTTERS = 16            # `putters` is not empty
+    PUTTERS = 16            # `putters` is not empty, or one of them is `returning`
     LANE_PUTTERS = 32       # `lane_putters` is not empty
     GETTERS = 64            # `getters` is not empty
     CLAIMED = 128           # `claim` is set
@@ -76,6 +76,7 @@ cdef class EdgeContents:
     cdef Py_ssize_t bytes       # of the queued items, on an edge that is sized
     cdef Counts counts
     cdef WaitList putters
+    cdef Wait* returning        # a putter that was rung to look again: until it has, nobody goes in before it
     cdef WaitList lane_putters
     cdef WaitList getters
     cdef EdgeEnd consumer       # None outside a run
@@ -120,6 +121,10 @@ cdef class EdgeContents:
     cdef void lane_room_made(self, News* news) noexcept
     cdef bint starved(self) noexcept
     cdef void free_waiter(self, WaitList* waits, int bit, Wait* wait, WaitState state) noexcept
+    cdef bint behind_others(self, Wait* wait) noexcept
+    cdef void call_back(self, Wait* wait) noexcept
+    cdef void came_back(self, Wait* wait, int answer) noexcept
+    cdef void show_putters(self) noexcept
     cdef void want_consumer(self, News* news) noexcept
     cdef void want_producer(self, News* news) noexcept
     cdef void reindex(self) noexcept

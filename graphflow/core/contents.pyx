@@ -9,6 +9,10 @@
 #   I3  If a fixed putter waits, the longest-waiting one does not fit: whoever makes room moves waiting items in, in
 #       the same critical section. Storage that is too small for that is grown and the move finished before the call that
 #       made room returns (settle).
+#       A putter that must ask its policy, its key or a merge again is not fixed (on one edge all are or none is): room
+#       rings the longest-waiting one to look again, one at a time (`returning`), and newcomers stay behind it. If it gets
+#       in it rings the next; if it is refused it goes back to the front and the next room rings it again. So they keep
+#       their order, nobody is overtaken, and nobody spins.
 #   I4  If data (or lane) is not empty and a consumer is attached, that consumer has been told, or the thread that stored
 #       the item is about to tell it: CONSUMER_IDLE is set by the very take that finds the queue empty and cleared by the
 #       store that sees it. So an item never lies unseen, and a busy queue costs no telling.
@@ -98,9 +102,13 @@ cdef class EdgeContents:
 
     cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept:
         """Under the lock: the newcomer stays with its caller, who may wait for room or ask to be told of it."""
+        if wait != NULL and control:
+            enlist(&self.lane_putters, wait, False)
+            self.special |= LANE_PUTTERS
+            return ANSWER_WAIT
         if wait != NULL:
-            enlist(&self.lane_putters if control else &self.putters, wait, wait.state == RETRY)
-            self.special |= LANE_PUTTERS if control else PUTTERS
+            enlist(&self.putters, wait, self.returning == wait)
+            self.special |= PUTTERS
             return ANSWER_WAIT
         if want_room:
             self.special |= LANE_ROOM_WANTED if control else ROOM_WANTED
@@ -157,20 +165,13 @@ cdef class EdgeContents:
 
     cdef void room_made(self, News* news) noexcept:
         """Under the lock: move waiting putters in while they fit (I3), and tell the producer (I5)."""
-        cdef Wait* wait
-        cdef Py_ssize_t promised = 0
-        while self.special & PUTTERS:
+        cdef Wait* wait = self.putters.first
+        if wait != NULL and not wait.fixed:
+            self.call_back(wait)
+        while wait != NULL and wait.fixed and self.fits(wait.size) and self.data.count <= self.data.mask:
+            self.store(&wait.item, wait.size, news)     # settle() goes on where storage ran out
+            self.free_waiter(&self.putters, PUTTERS, wait, MOVED)
             wait = self.putters.first
-            if self.data.count + promised >= self.limit or not self.fits(wait.size):
-                break
-            if not wait.fixed:
-                promised += 1
-                self.free_waiter(&self.putters, PUTTERS, wait, RETRY)
-            elif self.data.count > self.data.mask:
-                break                                       # settle() grows the storage and comes back
-            else:
-                self.store(&wait.item, wait.size, news)
-                self.free_waiter(&self.putters, PUTTERS, wait, MOVED)
         if self.special & ROOM_WANTED and self.data.count < self.limit:
             self.special &= ~ROOM_WANTED
             self.want_producer(news)
@@ -190,14 +191,47 @@ cdef class EdgeContents:
 
     cdef bint starved(self) noexcept:
         """Under the lock: does a waiting putter fit but for storage?"""
-        return (self.special & PUTTERS and self.putters.first.fixed and self.fits(self.putters.first.size)
-                and self.data.count > self.data.mask)
+        cdef Wait* wait = self.putters.first
+        return wait != NULL and wait.fixed and self.fits(wait.size) and self.data.count > self.data.mask
 
     cdef void free_waiter(self, WaitList* waits, int bit, Wait* wait, WaitState state) noexcept:
         """Under the lock: take `wait` off its list and wake it."""
         ring(waits, wait, state)
         if waits.first == NULL:
             self.special &= ~bit
+        if bit == PUTTERS:
+            self.show_putters()
+
+    cdef void show_putters(self) noexcept:
+        """Under the lock: set PUTTERS to what holds."""
+        if self.putters.first != NULL or self.returning != NULL:
+            self.special |= PUTTERS
+        else:
+            self.special &= ~PUTTERS
+
+    cdef bint behind_others(self, Wait* wait) noexcept:
+        """Under the lock: do others wait that an offer with `wait` (or NULL) must not overtake?"""
+        return self.special & PUTTERS != 0 and not (wait != NULL and wait == self.returning)
+
+    cdef void call_back(self, Wait* wait) noexcept:
+        """Under the lock: ring a listed putter that is not fixed to look again, if none is doing so."""
+        if wait != NULL and self.returning == NULL:
+            self.returning = wait
+            self.free_waiter(&self.putters, PUTTERS, wait, RETRY)
+
+    cdef void came_back(self, Wait* wait, int answer) noexcept:
+        """Under the lock: an offer with `wait` has its answer. If it was called back and is not waiting again, the next
+        is: one of the same key, which needs no room to be merged, else the longest-waiting."""
+        cdef Wait* following = self.putters.first
+        if wait == NULL or wait != self.returning:
+            return
+        self.returning = NULL
+        if answer != ANSWER_WAIT and following != NULL and not self.special & CLOSED:
+            if self.special & KEYED:
+                while following != NULL and (<Entry>following.item).hash != (<Entry>wait.item).hash:
+                    following = following.next
+            self.call_back(following if following != NULL else self.putters.first)
+        self.show_putters()
 
     # ======================================================================================== time to live and keys
 
@@ -225,7 +259,8 @@ cdef class EdgeContents:
                 self.bytes -= (<Entry>victims[gone]).size
                 gone += 1
                 continue
-            earliest = min(earliest, max(expiry, now) if slot[0] == self.claim else expiry)
+            if slot[0] != self.claim:           # a claimed item is looked at when the claim is released
+                earliest = min(earliest, expiry)
             if kept != position:
                 slot[0], self.data.at(kept)[0] = self.data.at(kept)[0], slot[0]
             kept += 1
@@ -271,12 +306,12 @@ cdef class EdgeContents:
             + self.data.count + self.lane.count, "I1 counting"
         )
         require(self.data.count <= self.data.mask + 1 and self.lane.count <= self.lane_limit, "I2 bounds")
-        require((self.special & PUTTERS != 0) == (self.putters.first != NULL), "PUTTERS")
+        require((self.special & PUTTERS != 0) == (self.putters.first != NULL or self.returning != NULL), "PUTTERS")
         require((self.special & LANE_PUTTERS != 0) == (self.lane_putters.first != NULL), "LANE_PUTTERS")
         require((self.special & GETTERS != 0) == (self.getters.first != NULL), "GETTERS")
         require((self.special & LANE != 0) == (self.lane.count > 0), "LANE")
         require((self.special & CLAIMED != 0) == (self.claim != NULL), "CLAIMED")
-        if self.special & PUTTERS and self.putters.first.fixed:
+        if self.putters.first != NULL and self.putters.first.fixed:
             require(not self.fits(self.putters.first.size) or self.data.count > self.data.mask, "I3 waiting putter fits")
         if self.special & LANE_PUTTERS:
             require(self.lane.count >= self.lane_limit, "I3 waiting putter fits the lane")

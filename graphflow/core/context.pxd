@@ -5,11 +5,13 @@ cdef extern from *:
     """
     struct GfContext {
         long long scheduler;    /* token of the scheduler whose worker this thread is; 0 elsewhere */
-        void *turn;             /* borrowed Turn of the hook that runs here; NULL outside hooks */
+        void *turn;             /* borrowed Cell of the hook that runs here; NULL outside hooks */
+        int merging;            /* merge functions that run on this thread */
     };
     """
     ctypedef struct Context "GfContext":
         long long scheduler
         void* turn
+        int merging
 
 cdef Context* here() noexcept nogil

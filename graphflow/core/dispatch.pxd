@@ -14,7 +14,7 @@ cdef class Dispatch(Lifecycle):
     cdef void inlet_left(self, InletState* inlet, bint control) noexcept
     cdef void set_outbox(self, NodeState* node, bint data, bint control, int level) noexcept
     cdef void source_ended(self, NodeState* node) noexcept
-    cdef void set_held(self, NodeState* node, bint held, bint control_held, int level) noexcept
+    cdef void set_held(self, NodeState* node, bint held, bint control_held, int masks, int level) noexcept
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept
     cdef void stop_node(self, NodeState* node) noexcept
     cdef void set_paused(self, NodeState* node, bint paused) noexcept
@@ -25,3 +25,5 @@ cdef class Dispatch(Lifecycle):
 
     # Under the lock.
     cdef void leave_turn(self, NodeState* node) noexcept nogil
+    cdef void count_lanes(self, NodeState* node, int done) noexcept nogil
+    cdef void take_lane(self, NodeState* node, InletState** inlet) noexcept nogil

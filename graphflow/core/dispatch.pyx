@@ -114,13 +114,16 @@ cdef class Dispatch(Lifecycle):
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done) noexcept:
         """What the worker inside `node` does next, and how much of it; taken off what is pending."""
         cdef int ready
-        cdef int band
+        cdef int banded
+        cdef bint owed
         cdef Work work = NO_WORK
         acquire(self.mu)
-        node.crew.lane_run += lanes_done
+        self.count_lanes(node, lanes_done)
         poke(node.poke, 0)
         quantum[0] = node.batch_left
         ready = node.pending & self.allowed(node)
+        banded = ready & (HAS_TICK | HAS_DATA | HAS_SOURCE | (0 if node.control_held else HAS_HELD))
+        owed = banded != 0 and node.lane_run >= LANE_RUN       # one banded thing after a long run of control
         if ready & HAS_HOOK:
             work = HOOK_WORK
             node.hook_running = True
@@ -129,17 +132,13 @@ cdef class Dispatch(Lifecycle):
             work = FLUSH_WORK
             self.timers.disarm(&node.room)
             poke(node.pending, node.pending & ~HAS_ROOM)
-        elif ready & HAS_CONTROL and node.crew.lane_run >= LANE_RUN and not ready & HAS_DATA and self.banded(node.crew):
-            work = NO_WORK          # the one banded turn that a long run of control owes is another node's
-        elif ready & HAS_CONTROL and not (node.crew.lane_run >= LANE_RUN and ready & HAS_DATA):
-            work = CONTROL_WORK
-            inlet[0] = node.lanes.first
-            node.lanes.first = inlet[0].lane_next
-            inlet[0].lane_queued = False
-            if node.lanes.first == NULL:
-                node.lanes.last = NULL
-                poke(node.pending, node.pending & ~HAS_CONTROL)
-            quantum[0] = max(1, LANE_RUN - node.crew.lane_run)
+        elif ready & HAS_CONTROL and not owed:
+            if node.crew.lane_run < LANE_RUN or not self.banded(node.crew):
+                work = CONTROL_WORK     # else it is another node's turn
+                self.take_lane(node, inlet)
+                quantum[0] = max(1, LANE_RUN - node.lane_run)
+        elif ready & HAS_HELD and node.control_held:
+            work = HELD_WORK
         elif ready & HAS_TICK:
             work = TICK_WORK
             poke(node.pending, node.pending & ~HAS_TICK)
@@ -147,16 +146,32 @@ cdef class Dispatch(Lifecycle):
             work = HELD_WORK
         elif ready & HAS_DATA:
             work = DATA_WORK
-            band = self.take_inlet(node, inlet)
+            self.take_inlet(node, inlet)
             if node.pending & HAS_DATA:
                 quantum[0] = 1      # other inputs share: by credit between the bands, in turn within one
-            if ready & HAS_CONTROL:
-                node.crew.lane_run = 0
-                quantum[0] = 1      # the same, and it is this node's
         elif ready & HAS_SOURCE:
             work = SOURCE_WORK
+        if work == TICK_WORK or work == DATA_WORK or work == SOURCE_WORK or (work == HELD_WORK and not node.control_held):
+            node.lane_run = 0
+            if owed:
+                node.crew.lane_run = 0
+                quantum[0] = 1
         self.unlock()
         return work
+
+    cdef void count_lanes(self, NodeState* node, int done) noexcept nogil:
+        """Under the lock: control messages were handled."""
+        node.lane_run = min(node.lane_run + done, <int>LANE_RUN)
+        node.crew.lane_run = min(node.crew.lane_run + done, <int>LANE_RUN)
+
+    cdef void take_lane(self, NodeState* node, InletState** inlet) noexcept nogil:
+        """Under the lock: the inlet whose control message is next."""
+        inlet[0] = node.lanes.first
+        node.lanes.first = inlet[0].lane_next
+        inlet[0].lane_queued = False
+        if node.lanes.first == NULL:
+            node.lanes.last = NULL
+            poke(node.pending, node.pending & ~HAS_CONTROL)
 
     cdef void inlet_left(self, InletState* inlet, bint control) noexcept:
         """The worker stopped taking from an edge that it has not seen empty (D2)."""
@@ -182,18 +197,19 @@ cdef class Dispatch(Lifecycle):
         poke(node.pending, node.pending & ~HAS_SOURCE)
         self.unlock()
 
-    cdef void set_held(self, NodeState* node, bint held, bint control_held, int level) noexcept:
-        """Whether handlers of the node are suspended, and the level of the one that goes on next."""
+    cdef void set_held(self, NodeState* node, bint held, bint control_held, int masks, int level) noexcept:
+        """Whether handlers of the node are suspended; what keeps the next of them from going on, and its level."""
         acquire(self.mu)
-        poke(node.pending, (node.pending | HAS_HELD) if held or control_held else (node.pending & ~HAS_HELD))
+        poke(node.pending, (node.pending | HAS_HELD) if held else (node.pending & ~HAS_HELD))
         node.control_held = control_held
+        node.held_masks = masks
         node.held_level = level
         self.unlock()
 
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept:
         """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch."""
         acquire(self.mu)
-        node.crew.lane_run += lanes_done
+        self.count_lanes(node, lanes_done)
         node.batch_left = batch_left if cut else 0
         if cut and node.turn_level < BANDS:
             node.crew.credit[node.turn_level] += 1      # the rest of the turn is paid for

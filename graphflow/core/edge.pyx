@@ -54,7 +54,10 @@ cdef Py_ssize_t positive(object value, str name) except -1:
 cdef int64_t seconds_ns(object value, str name) except -1:
     if isinstance(value, (bool, str, bytes)) or not hasattr(type(value), "__float__"):
         raise TypeError(f"{name} must be a number of seconds or None, not {value!r}")
-    seconds = float(value)
+    try:
+        seconds = float(value)
+    except OverflowError:
+        seconds = float("inf")
     if not 1e-9 <= seconds <= 1e9:
         raise ValueError(f"{name} must be more than 0 and at most 1e9 seconds, not {value!r}")
     return <int64_t>(seconds * 1e9)
@@ -285,28 +288,28 @@ cdef class Edge(CheckedQueue):
         cdef int answer
         cdef int64_t until = self.clock.now_ns() + timeout
         if timeout != 0:
-            self.refuse_worker("put", "emit() from the node, or try_put()")
+            self.refuse_to_wait("put", "emit() from the node, or try_put()")
             waiter = new_waiter(
                 held, (<Entry>held).size if self.wraps and not control else 0, control or self.policy_kind == POLICY_BLOCK
             )
-            while True:
-                answer = self.offer(held, control, None, &waiter.wait, False, True)
-                if answer == VERDICT_BLOCKED:
-                    raise SchedulerStateError(
-                        f"{self.id}: put() inside a merge function would wait for that very merge; use try_put()"
-                    )
-                if answer != ANSWER_WAIT:
-                    return answer
-                try:
+            try:
+                while True:
+                    answer = self.offer(held, control, None, &waiter.wait, False, True)
+                    if answer != ANSWER_WAIT:
+                        return answer
                     self.sleep(waiter, timeout, until)
-                finally:
-                    self.withdraw(&waiter.wait, control)
-                if waiter.wait.state == MOVED:
-                    return VERDICT_OK
-                if waiter.wait.state == SHUT:
-                    return ANSWER_CLOSED
-                if waiter.wait.state == WAITING:
-                    break
+                    if waiter.wait.state == MOVED:
+                        return VERDICT_OK
+                    if waiter.wait.state == SHUT:
+                        return ANSWER_CLOSED
+                    if waiter.wait.state == WAITING:    # out of time, unless it is moved in this last moment
+                        break
+            finally:
+                self.withdraw(&waiter.wait, control)
+            if waiter.wait.state == MOVED:
+                return VERDICT_OK
+            if waiter.wait.state == SHUT:
+                return ANSWER_CLOSED
         raise TimeoutError(f"{self.id} was full for {timeout / 1e9:g} s; the item was not put")
 
     cdef int sleep(self, Waiter waiter, int64_t timeout, int64_t until) except -1:
@@ -323,11 +326,16 @@ cdef class Edge(CheckedQueue):
                 return 0
             self.expire_now()
 
-    cdef int refuse_worker(self, str call, str instead) except -1:
+    cdef int refuse_to_wait(self, str call, str instead) except -1:
+        """SchedulerStateError where a wait could never end."""
         if self.owner != 0 and here().scheduler == self.owner:
             raise SchedulerStateError(
                 f"{self.id}: {call}() would wait on a thread of the edge's own scheduler, which could then not make "
                 f"room; use {instead}"
+            )
+        if here().merging > 0:
+            raise SchedulerStateError(
+                f"{self.id}: {call}() would wait inside a merge function, which others may be waiting for; use try_{call}()"
             )
         return 0
 
@@ -366,7 +374,7 @@ cdef class Edge(CheckedQueue):
         cdef Waiter waiter = new_waiter(None, 0, False)
         cdef int64_t until = self.clock.now_ns() + timeout
         if timeout != 0 and not (self.special & CLOSED):
-            self.refuse_worker("get", "on_message() of a connected node, or try_get()")
+            self.refuse_to_wait("get", "on_message() of a connected node, or try_get()")
         while True:
             item = self.take_any(&waiter.wait)
             if item is not None:

@@ -150,6 +150,8 @@ cdef class Engine:
 
     def begin(self):
         """Let the workers start the nodes."""
+        if self.dispatch.drain_wanted:      # asked for before attach() opened the inputs
+            self.close_inputs()
         self.dispatch.begin()
         self.announce()
 

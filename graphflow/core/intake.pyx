@@ -20,9 +20,10 @@ from graphflow.core.policy cimport (
 )
 from graphflow.core.waiter cimport Wait
 
+from graphflow.brief import brief
 from graphflow.errors import SchemaError
 
-cdef Py_ssize_t LARGEST = 2**62
+cdef Py_ssize_t LARGEST_ITEM = 2**40     # bytes: sums of these cannot overflow
 
 
 cdef bint is_control(object item) noexcept:
@@ -65,7 +66,7 @@ cdef class CheckedQueue(LeasedQueue):
     cdef object mismatch(self, object payload):
         return SchemaError(
             f"{self.id}: a payload of type {type(payload).__name__} does not match the schema "
-            f"{self.spec.schema!r} of port {self.spec.name!r}: {payload!r:.100}"
+            f"{self.spec.schema!r} of port {self.spec.name!r}: {brief(payload)}"
         )
 
     cdef Py_ssize_t measure(self, object payload, bint bound) except -1:
@@ -84,8 +85,8 @@ cdef class CheckedQueue(LeasedQueue):
         if isinstance(measured, bool) or not hasattr(type(measured), "__index__"):
             raise TypeError(f"{self.id}: sizeof must return a whole number of bytes, not {measured!r}")
         number = measured.__index__()
-        if not 0 <= number <= LARGEST:
-            raise ValueError(f"{self.id}: sizeof must return 0 or more bytes, not {measured!r}")
+        if not 0 <= number <= LARGEST_ITEM:
+            raise ValueError(f"{self.id}: sizeof must return from 0 to 2**40 bytes, not {measured!r}")
         size = number
         if bound and self.byte_limit > 0 and size > self.byte_limit:
             raise ValueError(

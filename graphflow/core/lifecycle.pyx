@@ -94,6 +94,7 @@ cdef class Lifecycle(Readiness):
             node.started = not failed
             if failed:
                 node.stopped = True
+                node.drains = False
                 poke(node.masks, node.masks | STOPPED)
                 poke(node.pending, node.pending & HAS_ROOM)
         elif hook == STOP_HOOK:
@@ -151,6 +152,7 @@ cdef class Lifecycle(Readiness):
         cdef int index
         cdef NodeState* node
         self.phase = DRAINING
+        self.wake_keeper(self.drain_deadline_ns)
         for index in range(self.node_count):
             node = &self.nodes[index]
             self.timers.disarm(&node.tick)
@@ -165,6 +167,8 @@ cdef class Lifecycle(Readiness):
     cdef void request_stop(self, bint drain, int64_t drain_deadline_ns, int64_t deadline_ns) noexcept:
         """Drain and stop, or stop without draining; the earlier deadline and `drain` False win over earlier requests."""
         acquire(self.mu)
+        if deadline_ns < self.deadline_ns:
+            self.patience_ns = NEVER        # half of what was left is not half of what is left now
         self.drain_deadline_ns = min(self.drain_deadline_ns, drain_deadline_ns)
         self.deadline_ns = min(self.deadline_ns, deadline_ns)
         if not drain:

@@ -60,3 +60,6 @@ def latest() -> Latest:
 
 def coalesce(fn: Callable[[Any, Any], Any], key: Callable[[Any], Hashable] | None = None) -> Coalesce:
     """The same as Coalesce(fn, key)."""
+
+def check_policy(policy: Any, argument: str) -> Any:
+    """`policy` itself, or TypeError naming the argument."""

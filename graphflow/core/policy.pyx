@@ -7,6 +7,8 @@
 import enum
 from typing import Protocol, runtime_checkable
 
+from graphflow.brief import brief
+
 
 class PutResult(enum.Enum):
     """What became of a put or an emit. Every member is truthy: compare, do not test."""
@@ -124,7 +126,7 @@ cdef PolicyKind kind_of(object policy) except *:
     return (<BuiltinPolicy>policy).kind if isinstance(policy, BuiltinPolicy) else POLICY_CUSTOM
 
 
-cdef object check_policy(object policy, str argument):
+cpdef object check_policy(object policy, str argument):
     """`policy` itself, or TypeError naming the argument."""
     if isinstance(policy, type) or not callable(getattr(policy, "on_enqueue", None)):
         raise TypeError(
@@ -146,7 +148,7 @@ cdef int ask(object policy, Py_ssize_t capacity, Py_ssize_t size, object item) e
     if answer is PutResult.REPLACED:
         return VERDICT_REPLACED
     raise TypeError(
-        f"{policy!r}.on_enqueue answered {answer!r}; allowed are PutResult.OK, BLOCKED, DROPPED and REPLACED"
+        f"{policy!r}.on_enqueue answered {brief(answer)}; allowed are PutResult.OK, BLOCKED, DROPPED and REPLACED"
     )
 
 

@@ -48,7 +48,7 @@ cdef class PortSpec:
 
     def __cinit__(self, name, schema=None, policy=None):
         self.name = check_name("port", name)
-        if policy is not None and not callable(getattr(policy, "on_enqueue", None)):
+        if policy is not None and (isinstance(policy, type) or not callable(getattr(policy, "on_enqueue", None))):
             raise TypeError(
                 f"port {name!r}: policy must be None or have an on_enqueue method, not {policy!r}"
             )

@@ -22,6 +22,7 @@ from graphflow.core.contents cimport (
     ANSWER_EVICT,
     ANSWER_EXPIRE,
     ANSWER_GROW,
+    ANSWER_WAIT,
     ASKED,
     BYTES,
     CLAIMED,
@@ -107,6 +108,7 @@ cdef class EdgeQueue(EdgeContents):
         cdef Py_ssize_t size = (<Entry>held).size if self.wraps and not control else 0
         cdef News news
         cdef int answer
+        cdef bint starved = False
         no_news(&news)
         Py_INCREF(held)
         Py_INCREF(None)
@@ -129,8 +131,9 @@ cdef class EdgeQueue(EdgeContents):
                     self.evict(&victim, victims, surplus)
                     self.store(&mine, size, &news)
                     self.room_made(&news)
+                    starved = self.starved()
                     answer = VERDICT_REPLACED
-            elif self.fits(size) and not (kind != POLICY_LATEST and self.special & PUTTERS):
+            elif self.fits(size) and not (kind != POLICY_LATEST and self.behind_others(wait)):
                 answer = VERDICT_OK
                 if self.data.count > self.data.mask:
                     answer = ANSWER_GROW
@@ -142,6 +145,8 @@ cdef class EdgeQueue(EdgeContents):
                 answer = VERDICT_DROPPED
             else:
                 answer = self.refuse(wait, want_room, False)
+            if answer <= ANSWER_WAIT and not control:
+                self.came_back(wait, answer)
             self.unlock()
             if answer == ANSWER_GROW:
                 self.grow(control)
@@ -153,6 +158,8 @@ cdef class EdgeQueue(EdgeContents):
                 break
         Py_DECREF(<object>mine)
         Py_DECREF(<object>victim)
+        if starved:
+            self.settle()
         self.tell(&news)
         return answer
 
@@ -167,6 +174,7 @@ cdef class EdgeQueue(EdgeContents):
             self.counts.dropped += 1
         else:
             answer = self.refuse(wait, want_room, False)
+        self.came_back(wait, answer)
         self.unlock()
         return answer
 
@@ -314,11 +322,12 @@ cdef class EdgeQueue(EdgeContents):
         acquire(self.mu)
         if wait.listed:
             unlist(&self.lane_putters if control else &self.putters, wait)
-            if control and self.lane_putters.first == NULL:
-                self.special &= ~LANE_PUTTERS
-            elif not control and self.putters.first == NULL:
-                self.special &= ~PUTTERS
-        self.room_made(&news)       # the next in line may be smaller, or inherit an unused ring
+        if control and self.lane_putters.first == NULL:
+            self.special &= ~LANE_PUTTERS
+        self.came_back(wait, ANSWER_CLOSED)
+        self.show_putters()
+        if wait.fixed:
+            self.room_made(&news)       # the next in line may be smaller
         starved = self.starved()
         self.unlock()
         if starved:

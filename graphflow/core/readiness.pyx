@@ -125,16 +125,12 @@ cdef class Readiness:
             return HAS_HOOK
         if node.masks & STOPPED:
             return HAS_HOOK | HAS_ROOM
-        if node.masks & (OUTBOX | CONTROL_OUTBOX):
-            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_HELD)
-        if node.masks & CONTROL_OUTBOX:
+        if node.masks & (OUTBOX | CONTROL_OUTBOX | PAUSED) or node.pending & HAS_HELD:
+            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE)     # HAS_HELD: not in the middle of a message
+        if node.masks & node.held_masks:
+            bits &= ~HAS_HELD
+        if node.masks & CONTROL_OUTBOX or node.control_held:
             bits &= ~HAS_CONTROL
-        if node.pending & HAS_HELD:
-            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE)     # not in the middle of a message
-        if node.control_held:
-            bits &= ~HAS_CONTROL
-        if node.masks & PAUSED:
-            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_HELD)
         return bits
 
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil:
@@ -205,7 +201,7 @@ cdef class Readiness:
         poke(node.pending, node.pending | (HAS_CONTROL if control else HAS_DATA))
         poke(node.poke, 1)
 
-    cdef int take_inlet(self, NodeState* node, InletState** inlet) noexcept nogil:
+    cdef void take_inlet(self, NodeState* node, InletState** inlet) noexcept nogil:
         """Under the lock: the inlet whose message is next: the highest band with credit, its longest-waiting inlet."""
         cdef int band = -1
         cdef int candidate
@@ -223,7 +219,6 @@ cdef class Readiness:
             node.data[band].last = NULL
             if node.data[0].first == NULL and node.data[1].first == NULL and node.data[2].first == NULL:
                 poke(node.pending, node.pending & ~HAS_DATA)
-        return band
 
     cdef bint banded(self, Crew* crew) noexcept nogil:
         """Under the lock: is a node ready in any of the bands?"""

@@ -40,7 +40,7 @@ cdef class Sender:
     cdef int offer(self, Edge edge, object held, bint control) except -1
     cdef int defer(self, Outlet outlet, object held, bint control) except -1
     cdef int flush(self) except -1
-    cdef int flush_ring(self, Outlet outlet, Ring ring, bint control) except -1
+    cdef bint flush_one(self, Outlet outlet, Ring ring, bint control) except -1
     cdef int show_outbox(self) except -1
     cdef int send_yielded(self, object value) except -1
     cdef bint all_closed(self) noexcept

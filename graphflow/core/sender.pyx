@@ -33,6 +33,7 @@ from graphflow.core.policy cimport (
 from graphflow.core.ring cimport Ring, new_ring
 
 from graphflow.errors import BackpressureError, GraphValidationError
+from graphflow.logs import safe_log
 from graphflow.validation import unknown_output
 
 log = logging.getLogger("graphflow.node")
@@ -87,6 +88,9 @@ cdef class Sender:
         if not control and not edge.wraps and edge.spec is None and outlet.deferred.count == 0:
             if edge.put_plain(message):
                 return VERDICT_OK
+        if edge.special & CLOSED:
+            edge.note_closed(False)
+            return VERDICT_DROPPED
         held = edge.prepare(message)
         if self.outbox + self.control_outbox >= self.outbox_limit and self.needs_outbox(outlet, held, control):
             raise self.overflow()
@@ -101,9 +105,11 @@ cdef class Sender:
         cdef list copies = []
         cdef object held
         for outlet in outlets:
-            held = outlet.edge.prepare(message)
+            held = None
+            if not outlet.edge.special & CLOSED:        # a closed edge raises nothing
+                held = outlet.edge.prepare(message)
+                needed += self.needs_outbox(outlet, held, control)
             copies.append(held)
-            needed += self.needs_outbox(outlet, held, control)
         if needed > 0 and self.outbox + self.control_outbox + needed > self.outbox_limit:
             raise self.overflow()
         for outlet, held in zip(outlets, copies):
@@ -135,6 +141,9 @@ cdef class Sender:
         Raises nothing but what kills a process."""
         cdef Ring waiting = outlet.deferred_control if control else outlet.deferred
         cdef int answer
+        if held is None:
+            outlet.edge.note_closed(False)
+            return VERDICT_DROPPED
         if waiting.count > 0:
             return self.defer(outlet, held, control)
         answer = self.offer(outlet.edge, held, control)
@@ -149,8 +158,8 @@ cdef class Sender:
             answer = edge.offer(held, control, None, NULL, True, False)
         except Exception as error:
             edge.note_closed(True)
-            log.error(
-                "%s: the policy of the edge raised; the message is dropped", edge.id, exc_info=error,
+            safe_log(
+                log, logging.ERROR, "%s: the policy of the edge raised; the message is dropped", edge.id, exc_info=error,
                 extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
             )
             return VERDICT_DROPPED
@@ -178,25 +187,22 @@ cdef class Sender:
         """Move what is deferred to its edges, control first, as far as there is room."""
         cdef Outlet outlet
         for outlet in self.outlets:
-            if outlet.deferred_control.count > 0:
-                self.control_outbox -= self.flush_ring(outlet, outlet.deferred_control, True)
+            while outlet.deferred_control.count > 0 and self.flush_one(outlet, outlet.deferred_control, True):
+                self.control_outbox -= 1
         for outlet in self.outlets:
-            if outlet.deferred.count > 0:
-                self.outbox -= self.flush_ring(outlet, outlet.deferred, False)
+            while outlet.deferred.count > 0 and self.flush_one(outlet, outlet.deferred, False):
+                self.outbox -= 1
         return 0
 
-    cdef int flush_ring(self, Outlet outlet, Ring ring, bint control) except -1:
-        cdef PyObject* gone
-        cdef int moved = 0
-        while ring.count > 0:
-            if self.offer(outlet.edge, <object>ring.at(0)[0], control) == VERDICT_BLOCKED:
-                break
-            gone = <PyObject*>None
-            Py_INCREF(None)
-            ring.pop(&gone)
-            Py_DECREF(<object>gone)
-            moved += 1
-        return moved
+    cdef bint flush_one(self, Outlet outlet, Ring ring, bint control) except -1:
+        """Offer the oldest deferred copy; False if its edge is still full."""
+        cdef PyObject* gone = <PyObject*>None
+        if self.offer(outlet.edge, <object>ring.at(0)[0], control) == VERDICT_BLOCKED:
+            return False
+        Py_INCREF(None)
+        ring.pop(&gone)
+        Py_DECREF(<object>gone)
+        return True
 
     cdef int show_outbox(self) except -1:
         """Tell the dispatcher when the outbox has become empty or is not any more."""

@@ -82,11 +82,13 @@ cdef struct NodeState:
     int running             # workers inside
     int limit               # workers allowed inside
     int level               # where it is queued, -1 when it is not
+    int lane_run            # control messages since its last banded work, up to LANE_RUN
     int turn_level          # where its present turn was picked
     int poke                # something above its present work turned up; relaxed peeks between two messages
     int batch_left          # of a turn that was cut
     int room_level          # band of its highest deferred edge
     int held_level          # of the message that the suspended handler to go on next is about
+    int held_masks          # the masks that keep that handler from going on
     bint control_held       # a handler of a control message is suspended: no further control
     Hook hook
     bint hook_running
@@ -117,7 +119,7 @@ cdef struct Crew:
     NodeList levels[4]
     int ratio[3]
     int credit[3]
-    int lane_run            # lane messages handled since the last banded turn
+    int lane_run            # control messages since the last banded turn, up to LANE_RUN
     int count               # nodes queued
     int urgent              # the level that the next pick takes, -1 for none; relaxed peeks between two messages
     int idle                # workers asleep and not woken

@@ -6,6 +6,7 @@ import itertools
 import logging
 import os
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from graphflow.core.engine import Engine
@@ -20,7 +21,7 @@ log = logging.getLogger("graphflow.scheduler")
 
 _tokens = itertools.count(1)
 
-# How long the end of a run waits for the thread of a worker that has left its node.
+# How long the end of a run waits for the threads of workers that have left their nodes.
 _JOIN_S = 1.0
 
 
@@ -55,7 +56,8 @@ class Run:
         )
 
     def launch(self) -> None:
-        """Start the threads. If one cannot be started, those that were leave again and nothing has happened."""
+        """Tie the nodes to this run and start the threads. If that cannot be done, nothing has happened."""
+        self.engine.claim()
         started: list[threading.Thread] = []
         try:
             for thread in [*self._threads, self._keeper]:
@@ -66,6 +68,7 @@ class Run:
             self.engine.begin()  # asked to stop before it began: every thread leaves
             for thread in started:
                 thread.join()
+            self.engine.disclaim()
             raise
 
     def open(self) -> None:
@@ -105,8 +108,9 @@ class Run:
         undelivered: dict[str, int] = {}
         try:
             undelivered = self.engine.conclude()
+            until = time.monotonic() + (0 if abandoned else _JOIN_S)
             for thread in self._threads:
-                thread.join(0 if abandoned else _JOIN_S)
+                thread.join(max(0.0, until - time.monotonic()))
         finally:  # whatever happens, nobody waits for ever
             self.report = self._make_report(undelivered, abandoned)
             self.ended.set()

@@ -154,10 +154,6 @@ class Scheduler:
     def _validate(self) -> None:
         errors = [issue for issue in check(self._items) if issue.level == "error"]
         self._plan = plan(self._items)
-        for placed in self._plan.nodes:
-            if placed.node.is_live():
-                message = f"node {placed.path!r} is running in another scheduler; make another node"
-                errors += [error("DUP_NODE", message)]
         if errors:
             raise GraphValidationError(errors)
 
@@ -193,16 +189,21 @@ class Scheduler:
             try:
                 with self._asks_only():
                     self.start()
-                report = self.wait()
-            except BaseException:
-                if self.is_running():
-                    self.shutdown(drain=False)
-                raise
+                report = self._wait_or_stop()
             finally:
                 self._latched = False  # a signal that found no run to stop was meant for this one
         if SIGINT in caught:
             raise KeyboardInterrupt
         return report
+
+    def _wait_or_stop(self) -> ShutdownReport:
+        """Wait for the run; an exception that ends the waiting (Ctrl-C without our handler) ends the run."""
+        try:
+            return self.wait()
+        except BaseException:
+            if self.is_running():
+                self.shutdown(drain=False)
+            raise
 
     def _on_signal(self, number: int, count: int) -> None:
         run = self._run

@@ -31,4 +31,5 @@ def stop_signals(signals: Iterable[int], handle: Callable[[int, int], None]) -> 
         yield caught
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            if handler is not None:  # None: it was not set from Python, and cannot be put back from here
+                signal.signal(number, handler)

@@ -19,6 +19,7 @@ from graphflow.core.sender cimport Sender
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,
     CONTROL_WORK,
+    CUT_WORK,
     DATA_WORK,
     DRAINING,
     DRAIN_HOOK,
@@ -105,42 +106,34 @@ cdef class Cell(Sender):
         cdef int left = state.batch_left
         cdef int quantum = 0
         cdef int lanes_done = 0
-        cdef int level
-        cdef Work work
-        cdef Suspended suspended
-        cdef bint cut = False
-        while left > 0 and not cut:
+        cdef Work work = NO_WORK
+        cdef bint first = True
+        while left > 0:
             self.show_outbox()
-            work = self.dispatch.choose(state, &inlet, &quantum, lanes_done)
+            work = self.dispatch.choose(state, &inlet, &quantum, lanes_done, first)
+            first = False
             lanes_done = 0
-            level = 0
             quantum = min(quantum, left)
-            if work == NO_WORK:
+            if work == NO_WORK or work == CUT_WORK:
                 break
             elif work == HOOK_WORK:
                 self.hook()
                 break
             elif work == FLUSH_WORK:
-                level = state.room_level
                 self.flush()
             elif work == CONTROL_WORK:
-                level = LANE_LEVEL
                 lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
                 left -= lanes_done
             elif work == TICK_WORK:
                 left -= self.tick()
             elif work == HELD_WORK:
-                suspended = self.held_control if self.held_control is not None else self.held
-                level = suspended.level
-                left -= self.drive(suspended, left)
+                left -= self.drive(self.held_control if self.held_control is not None else self.held, quantum)
             elif work == DATA_WORK:
-                level = inlet.band
                 left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
             elif work == SOURCE_WORK:
-                left -= self.pull(left)
-            cut = left > 0 and peek(state.crew.urgent) > level
+                left -= self.pull(quantum)
         self.show_outbox()
-        self.dispatch.end_turn(state, cut, left, lanes_done)
+        self.dispatch.end_turn(state, work == CUT_WORK, left, lanes_done)
         return 0
 
     cdef bint interrupted(self, int level) noexcept:
@@ -483,6 +476,8 @@ cdef class Cell(Sender):
         """After the run: let go of everything that refers back to it."""
         self.over = True
         self.on_message = None
+        self.abandoned += self.held is not None and self.held.message is not None
+        self.abandoned += self.held_control is not None and self.held_control.message is not None
         self.current = None
         self.source = None
         self.held = None

@@ -38,7 +38,6 @@ from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire
 from graphflow.core.message cimport KIND_ERROR, Message
 from graphflow.core.policy cimport (
-    VERDICT_BLOCKED,
     VERDICT_COALESCED,
     VERDICT_OK,
     VERDICT_REPLACED,
@@ -230,7 +229,7 @@ cdef int commit(
     cdef Py_ssize_t change = 0
     if queue.wraps:
         change = (<Entry>attempt.merged).size - (<Entry>slot[0]).size
-        if queue.byte_limit > 0 and change > 0 and queue.bytes + change > queue.byte_limit:
+        if queue.byte_limit > 0 and change > 0 and change > queue.byte_limit - queue.bytes:
             return queue.refuse(attempt.wait, attempt.want_room, False)
     swap_merged(attempt, slot)
     queue.bytes += change

@@ -126,7 +126,7 @@ cdef class EdgeContents:
 
     cdef bint fits(self, Py_ssize_t size) noexcept:
         """Under the lock: is there room for one more data item of `size` bytes?"""
-        return self.data.count < self.limit and (self.byte_limit == 0 or self.bytes + size <= self.byte_limit)
+        return self.data.count < self.limit and (self.byte_limit == 0 or size <= self.byte_limit - self.bytes)
 
     cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept:
         """Under the lock: how many of the oldest items make way for a newcomer of `size` bytes."""
@@ -136,7 +136,7 @@ cdef class EdgeContents:
         if self.byte_limit == 0:
             return count
         for position in range(self.data.count):
-            if position >= count and self.bytes - freed + size <= self.byte_limit:
+            if position >= count and size <= self.byte_limit - (self.bytes - freed):
                 break
             freed += (<Entry>self.data.at(position)[0]).size
             count = max(count, position + 1)

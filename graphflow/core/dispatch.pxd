@@ -10,7 +10,7 @@ cdef class Dispatch(Lifecycle):
     cdef void input_closed(self, InletState* inlet) noexcept
     cdef void expect_room(self, NodeState* node, int64_t after_ns) noexcept
     cdef NodeState* next_turn(self, Crew* crew, bint woken) noexcept
-    cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done) noexcept
+    cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done, bint first) noexcept
     cdef void inlet_left(self, InletState* inlet, bint control) noexcept
     cdef void set_outbox(self, NodeState* node, bint data, bint control, int level) noexcept
     cdef void source_ended(self, NodeState* node) noexcept
@@ -18,6 +18,7 @@ cdef class Dispatch(Lifecycle):
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept
     cdef void stop_node(self, NodeState* node) noexcept
     cdef void set_paused(self, NodeState* node, bint paused) noexcept
+    cdef void set_outlet_band(self, NodeState* node, int band) noexcept
     cdef void set_band(self, InletState* inlet, int band) noexcept
 
     # Without the GIL; takes the lock.

@@ -15,6 +15,7 @@ from graphflow.core.state cimport (
     BANDS,
     CONTROL_OUTBOX,
     CONTROL_WORK,
+    CUT_WORK,
     DATA_WORK,
     ENDED,
     FLUSH_WORK,
@@ -34,9 +35,9 @@ from graphflow.core.state cimport (
     RUNNING,
     SOURCE_WORK,
     STARTING,
-    STOP_HOOK,
     STOPPED,
     STOPPING,
+    STOP_HOOK,
     TICK_WORK,
     Crew,
     InletList,
@@ -54,8 +55,9 @@ cdef class Dispatch(Lifecycle):
     cdef void arrived(self, InletState* inlet, bint control) noexcept:
         """An edge that its node had seen empty is not any more."""
         acquire(self.mu)
-        self.list_inlet(inlet, control)
-        self.refresh(inlet.node)
+        if self.phase != ENDED:         # else the node's other inlets may be gone
+            self.list_inlet(inlet, control)
+            self.refresh(inlet.node)
         self.unlock()
 
     cdef void room(self, NodeState* node) noexcept:
@@ -111,8 +113,9 @@ cdef class Dispatch(Lifecycle):
         self.unlock()
         return node
 
-    cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done) noexcept:
-        """What the worker inside `node` does next, and how much of it; taken off what is pending."""
+    cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done, bint first) noexcept:
+        """What the worker inside `node` does next, and how much of it; taken off what is pending. After the first choice
+        of a turn, what is more urgent elsewhere cuts the turn."""
         cdef int ready
         cdef int banded
         cdef bint owed
@@ -124,9 +127,10 @@ cdef class Dispatch(Lifecycle):
         ready = node.pending & self.allowed(node)
         banded = ready & (HAS_TICK | HAS_DATA | HAS_SOURCE | (0 if node.control_held else HAS_HELD))
         owed = banded != 0 and node.lane_run >= LANE_RUN       # one banded thing after a long run of control
-        if ready & HAS_HOOK:
+        if ready != 0 and not first and node.crew.urgent > self.level_of(node, banded if owed else ready):
+            work = CUT_WORK
+        elif ready & HAS_HOOK:
             work = HOOK_WORK
-            node.hook_running = True
             poke(node.pending, node.pending & ~HAS_HOOK)
         elif ready & HAS_ROOM:
             work = FLUSH_WORK
@@ -144,13 +148,10 @@ cdef class Dispatch(Lifecycle):
             poke(node.pending, node.pending & ~HAS_TICK)
         elif ready & HAS_HELD:
             work = HELD_WORK
-        elif ready & HAS_DATA:
-            work = DATA_WORK
-            self.take_inlet(node, inlet)
-            if node.pending & HAS_DATA:
-                quantum[0] = 1      # other inputs share: by credit between the bands, in turn within one
-        elif ready & HAS_SOURCE:
-            work = SOURCE_WORK
+        elif ready & (HAS_DATA | HAS_SOURCE):
+            work = SOURCE_WORK if self.take_inlet(node, inlet, ready & HAS_SOURCE != 0) else DATA_WORK
+            if node.pending & HAS_DATA or (work == DATA_WORK and ready & HAS_SOURCE):
+                quantum[0] = 1      # others share: by credit between the bands, in turn within one
         if work == TICK_WORK or work == DATA_WORK or work == SOURCE_WORK or (work == HELD_WORK and not node.control_held):
             node.lane_run = 0
             if owed:
@@ -222,7 +223,6 @@ cdef class Dispatch(Lifecycle):
     cdef void leave_turn(self, NodeState* node) noexcept nogil:
         """Under the lock: one worker fewer inside."""
         node.running -= 1
-        node.hook_running = False
         self.refresh(node)
         if self.phase == STOPPING:
             self.next_stop()
@@ -269,6 +269,13 @@ cdef class Dispatch(Lifecycle):
             poke(node.masks, (node.masks | PAUSED) if paused else (node.masks & ~PAUSED))
             poke(node.poke, 1)
             self.refresh(node)
+        self.unlock()
+
+    cdef void set_outlet_band(self, NodeState* node, int band) noexcept:
+        """An edge that the node may have deferred items for is now in this band."""
+        acquire(self.mu)
+        node.room_level = max(node.room_level, band)
+        self.refresh(node)
         self.unlock()
 
     cdef void set_band(self, InletState* inlet, int band) noexcept:

@@ -14,9 +14,8 @@ cdef class Engine:
     cdef dict outlets                   # edge id -> Outlet, where a node feeds it
     cdef object opened                  # a threading.Event: every node has started (or the run is over)
     cdef bint announced                 # `opened` is set
-    cdef object failure_lock            # guards the two below
+    cdef object failure_lock            # guards the next
     cdef readonly object failure        # the error that stopped the graph
-    cdef readonly object failed_node
     cdef int64_t stop_budget_ns
 
     cdef int wire(self, object plan, object config) except -1

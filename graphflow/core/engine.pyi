@@ -19,13 +19,17 @@ class Engine:
     @property
     def failure(self) -> BaseException | None: ...
     @property
-    def failed_node(self) -> str | None: ...
-    @property
     def status(self) -> str:
         """starting, running, draining, stopping or stopped."""
 
     @property
     def timed_out(self) -> bool: ...
+    def claim(self) -> None:
+        """Tie the nodes to this run, all or none: GraphValidationError if one is part of another."""
+
+    def disclaim(self) -> None:
+        """Untie the nodes of a run that did not begin."""
+
     def attach(self) -> None:
         """Join the edges to this run. From here on a put wakes a worker."""
 

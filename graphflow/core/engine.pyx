@@ -9,7 +9,7 @@ import threading
 from libc.stdint cimport int64_t
 
 from graphflow.core.cell cimport Cell, Inlet
-from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
+from graphflow.core.clock cimport SYSTEM_CLOCK
 from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
@@ -21,14 +21,12 @@ from graphflow.core.state cimport (
     DRAINING,
     ENDED,
     HAS_SOURCE,
-    PAUSED,
     RUNNING,
     STARTING,
     STOPPING,
     Crew,
     Group,
     NodeState,
-    Phase,
 )
 from graphflow.core.timers cimport NEVER
 
@@ -39,6 +37,9 @@ from graphflow.validation import ValidationIssue
 cdef dict PHASES = {
     STARTING: "starting", RUNNING: "running", DRAINING: "draining", STOPPING: "stopping", ENDED: "stopped",
 }
+
+
+cdef object claims = threading.Lock()       # one run at a time ties its nodes
 
 
 cdef class Engine:
@@ -122,14 +123,31 @@ cdef class Engine:
             group.after_count = len(after[index])
         return 0
 
+    def claim(self):
+        """Tie the nodes to this run, all or none: GraphValidationError if one is part of another."""
+        cdef Cell cell
+        with claims:
+            taken = [cell.path for cell in self.cells if (<NodeBase>cell.node).cell is not None]
+            if taken:
+                raise GraphValidationError([
+                    ValidationIssue("error", "DUP_NODE", f"node {path!r} runs in another scheduler; make another node")
+                    for path in taken
+                ])
+            for cell in self.cells:
+                (<NodeBase>cell.node).cell = cell
+
+    def disclaim(self):
+        """Untie the nodes of a run that did not begin."""
+        cdef Cell cell
+        for cell in self.cells:
+            release_cell(cell)
+
     def attach(self):
         """Join the edges to this run. From here on a put wakes a worker."""
         cdef Edge edge
         cdef Inlet inlet
-        cdef Cell cell
         cdef int index
-        for index, cell in enumerate(self.cells):
-            (<NodeBase>cell.node).cell = cell
+        for index in range(self.dispatch.node_count):
             acquire(self.dispatch.mu)
             self.dispatch.refresh(&self.dispatch.nodes[index])
             self.dispatch.unlock()
@@ -233,7 +251,6 @@ cdef class Engine:
         with self.failure_lock:
             if self.failure is None:
                 self.failure = error
-                self.failed_node = path
         self.request_stop(False, self.stop_budget_ns / 1e9)
 
     def conclude(self):
@@ -300,8 +317,12 @@ cdef class Engine:
     def set_band(self, edge_id, int band):
         """Move an edge to another priority band, at once."""
         cdef Inlet inlet = self.inlets.get(edge_id)
+        cdef Outlet outlet = self.outlets.get(edge_id)
         if inlet is not None:
             self.dispatch.set_band(&inlet.state, band - 1)
+        if outlet is not None:
+            outlet.band = band - 1
+            self.dispatch.set_outlet_band(outlet.state, band - 1)
 
 
 cdef int release_cell(Cell cell) except -1:

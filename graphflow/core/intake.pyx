@@ -23,7 +23,7 @@ from graphflow.core.waiter cimport Wait
 from graphflow.brief import brief
 from graphflow.errors import SchemaError
 
-cdef Py_ssize_t LARGEST_ITEM = 2**40     # bytes: sums of these cannot overflow
+cdef Py_ssize_t LARGEST_ITEM = 2**40     # bytes, where no max_bytes bounds the sum: so many do not fit into memory
 
 
 cdef bint is_control(object item) noexcept:
@@ -85,12 +85,12 @@ cdef class CheckedQueue(LeasedQueue):
         if isinstance(measured, bool) or not hasattr(type(measured), "__index__"):
             raise TypeError(f"{self.id}: sizeof must return a whole number of bytes, not {measured!r}")
         number = measured.__index__()
-        if not 0 <= number <= LARGEST_ITEM:
+        if number < 0 or (self.byte_limit == 0 and number > LARGEST_ITEM):
             raise ValueError(f"{self.id}: sizeof must return from 0 to 2**40 bytes, not {measured!r}")
-        size = number
+        size = min(number, 2**62 + 1)
         if bound and self.byte_limit > 0 and size > self.byte_limit:
             raise ValueError(
-                f"{self.id}: an item of {size} bytes can never fit: max_bytes is {self.byte_limit}"
+                f"{self.id}: an item of {number} bytes can never fit: max_bytes is {self.byte_limit}"
             )
         return size
 

@@ -33,6 +33,7 @@ cdef extern from *:
         std::swap((queue)->__pyx_base.__pyx_base.consumer, (c)); \
         std::swap((queue)->__pyx_base.__pyx_base.producer, (p)); } while (0)
     """
+    # The last two must be local variables: they own what they hold, and release what comes out after the lock.
     void swap_ends "GF_SWAP_ENDS" (LeasedQueue queue, EdgeEnd consumer, EdgeEnd producer) noexcept
 
 
@@ -43,12 +44,14 @@ cdef class LeasedQueue(EdgeQueue):
         """Change the capacity: more is handed out at once, less loses nothing."""
         cdef News news
         no_news(&news)
+        cdef bint starved
         acquire(self.mu)
         self.limit = capacity
         self.room_made(&news)
+        starved = self.starved()
         self.unlock()
         self.tell(&news)
-        return self.settle()        # where the storage was too small for all that fits now
+        return self.settle() if starved else 0
 
     cdef int shut(self) except -1:
         """Take nothing more in; every waiter is released, what is queued stays takeable."""
@@ -87,10 +90,12 @@ cdef class LeasedQueue(EdgeQueue):
 
     cdef int attach(self, EdgeEnd consumer, EdgeEnd producer, int64_t owner) except -1:
         """Join the ends of a run; the consumer is told at once of what lies here already."""
+        cdef EdgeEnd out_consumer = consumer    # owned, as the swap takes one reference for another: an argument is not
+        cdef EdgeEnd out_producer = producer
         cdef News news
         no_news(&news)
         acquire(self.mu)
-        swap_ends(self, consumer, producer)
+        swap_ends(self, out_consumer, out_producer)
         self.owner = owner
         if self.consumer is not None:
             if self.data.count > 0:
@@ -108,10 +113,10 @@ cdef class LeasedQueue(EdgeQueue):
 
     cdef int detach(self) except -1:
         """Forget the ends: from here on this queue wakes nobody of the run."""
-        cdef EdgeEnd consumer = None
-        cdef EdgeEnd producer = None
+        cdef EdgeEnd out_consumer = None
+        cdef EdgeEnd out_producer = None
         acquire(self.mu)
-        swap_ends(self, consumer, producer)
+        swap_ends(self, out_consumer, out_producer)
         self.owner = 0
         self.sealed = True
         self.special &= ~(CONSUMER_IDLE | CONSUMER_LANE_IDLE | ROOM_WANTED | LANE_ROOM_WANTED)

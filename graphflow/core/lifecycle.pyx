@@ -171,9 +171,10 @@ cdef class Lifecycle(Readiness):
             self.patience_ns = NEVER        # half of what was left is not half of what is left now
         self.drain_deadline_ns = min(self.drain_deadline_ns, drain_deadline_ns)
         self.deadline_ns = min(self.deadline_ns, deadline_ns)
-        if not drain:
+        if drain:
+            self.drain_wanted = True
+        else:
             self.stop_wanted = True
-        self.drain_wanted = True
         if self.phase == RUNNING or self.phase == DRAINING:
             if drain and self.phase == RUNNING:
                 self.begin_drain()

@@ -342,7 +342,10 @@ cdef class EdgeQueue(EdgeContents):
             unlist(&self.getters, wait)
             if self.getters.first == NULL:
                 self.special &= ~GETTERS
-        elif self.special & GETTERS and (self.special & LANE or self.data.count > 0):
+        elif self.special & GETTERS and (
+            self.special & LANE or (self.data.count > 0 and self.data.at(0)[0] != self.claim)
+            or (self.special & CLOSED and self.data.count == 0)
+        ):
             self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
         self.unlock()
         return 0
@@ -353,7 +356,7 @@ cdef class EdgeQueue(EdgeContents):
         """Nanoseconds until the oldest item expires; -1 where none will."""
         cdef int64_t left = -1
         acquire(self.mu)
-        if self.ttl_ns > 0 and self.data.count > 0:
+        if self.ttl_ns > 0 and self.data.count > 0 and self.data.at(0)[0] != self.claim:
             if self.special & KEYED:
                 left = self.next_expiry_ns - self.clock.now_ns()
             else:

@@ -50,7 +50,7 @@ cdef class Readiness:
     cdef void count_busy(self, NodeState* node) noexcept nogil
     cdef void wake(self, Crew* crew) noexcept nogil
     cdef void list_inlet(self, InletState* inlet, bint control) noexcept nogil
-    cdef void take_inlet(self, NodeState* node, InletState** inlet) noexcept nogil
+    cdef bint take_inlet(self, NodeState* node, InletState** inlet, bint source) noexcept nogil
     cdef bint banded(self, Crew* crew) noexcept nogil
     cdef void check_later(self, Group* group) noexcept nogil
     cdef void wake_keeper(self, int64_t due_ns) noexcept nogil

@@ -201,17 +201,24 @@ cdef class Readiness:
         poke(node.pending, node.pending | (HAS_CONTROL if control else HAS_DATA))
         poke(node.poke, 1)
 
-    cdef void take_inlet(self, NodeState* node, InletState** inlet) noexcept nogil:
-        """Under the lock: the inlet whose message is next: the highest band with credit, its longest-waiting inlet."""
+    cdef bint take_inlet(self, NodeState* node, InletState** inlet, bint source) noexcept nogil:
+        """Under the lock: the inlet whose message is next: of the highest band with credit the longest-waiting one. True:
+        it is the turn of produce(), which may yield (`source`) and stands in the NORMAL band beside the inlets there."""
         cdef int band = -1
         cdef int candidate
         for candidate in range(BANDS - 1, -1, -1):
-            if node.data[candidate].first != NULL and (band < 0 or (node.credit[band] <= 0 < node.credit[candidate])):
+            if node.data[candidate].first == NULL and not (source and candidate == 0):
+                continue
+            if band < 0 or (node.credit[band] <= 0 and node.credit[candidate] > 0):
                 band = candidate
         if node.credit[band] <= 0:
             for candidate in range(BANDS):
                 node.credit[candidate] = node.crew.ratio[candidate]
         node.credit[band] -= 1
+        if band == 0 and source and (node.source_next or node.data[0].first == NULL):
+            node.source_next = False
+            return True
+        node.source_next = True
         inlet[0] = node.data[band].first
         node.data[band].first = inlet[0].next
         inlet[0].queued = False
@@ -219,6 +226,7 @@ cdef class Readiness:
             node.data[band].last = NULL
             if node.data[0].first == NULL and node.data[1].first == NULL and node.data[2].first == NULL:
                 poke(node.pending, node.pending & ~HAS_DATA)
+        return False
 
     cdef bint banded(self, Crew* crew) noexcept nogil:
         """Under the lock: is a node ready in any of the bands?"""

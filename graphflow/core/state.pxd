@@ -29,6 +29,7 @@ cdef enum Hook:
 cdef enum Work:
     # What choose() grants.
     NO_WORK
+    CUT_WORK            # none: something above what is next became ready
     HOOK_WORK
     FLUSH_WORK
     CONTROL_WORK
@@ -91,7 +92,6 @@ cdef struct NodeState:
     int held_masks          # the masks that keep that handler from going on
     bint control_held       # a handler of a control message is suspended: no further control
     Hook hook
-    bint hook_running
     bint started            # on_start has returned
     bint stopped            # on_stop has been given, or is not due
     bint drains             # it has an on_drain, which has not run
@@ -105,6 +105,7 @@ cdef struct NodeState:
     InletList lanes
     InletState* externals   # exposed inputs; fixed
     int credit[3]           # of its inputs' bands
+    bint source_next        # of input and produce() in the NORMAL band it is the source's turn
     int64_t tick_interval_ns
     Timer tick
     Timer room

@@ -1,0 +1,201 @@
+"""Ticks: whose interval counts, what a missed one becomes, and whom they keep alive."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from graphflow import GraphValidationError, Message, Node, Subgraph
+
+from graphs import (
+    Collect,
+    DEADLINE_S,
+    Source,
+    Ticker,
+    assert_stopped_clean,
+    chain,
+    run_graph,
+    scheduler_of,
+    until,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Beat(Node):
+    """Notes when it was ticked."""
+
+    def __init__(self, name: str, interval_ms: float | None = None, inputs: str = ()) -> None:  # type: ignore[assignment]
+        super().__init__(name, inputs)
+        self.tick_interval_ms = interval_ms
+        self.times: list[float] = []
+        self.enough = threading.Event()
+        self.wanted = 1
+
+    def on_tick(self) -> None:
+        self.times.append(time.monotonic())
+        if len(self.times) >= self.wanted:
+            self.enough.set()
+
+    def expect(self, count: int) -> None:
+        self.wanted = count
+        if len(self.times) < count:
+            assert self.enough.wait(DEADLINE_S), f"{len(self.times)} ticks"
+
+
+def test_each_node_has_its_own_interval_and_the_configs_by_default() -> None:
+    fast, slow, default = Beat("fast", 2), Beat("slow", 1e9), Beat("default")
+    graph = Subgraph.from_nodes("g", [fast, slow, default])
+    with scheduler_of(graph, tick_interval_ms=40) as scheduler:
+        started = time.monotonic()
+        default.expect(5)
+        passed = time.monotonic() - started
+        scheduler.shutdown()
+    assert passed >= 5 * 0.040 - 0.02
+    assert len(fast.times) > 3 * len(default.times)  # 20 times as many, if the machine is not too busy
+    assert slow.times == []
+
+
+def test_ticks_keep_to_their_grid() -> None:
+    """Late ticks do not push the later ones: no drift."""
+    beat = Beat("beat", 5)
+    with scheduler_of(beat) as scheduler:
+        started = time.monotonic()
+        beat.expect(60)
+        scheduler.shutdown()
+    assert beat.times[59] - started >= 60 * 0.005 - 0.002  # never early
+    offsets = [(when - beat.times[0]) % 0.005 for when in beat.times]
+    near = sum(offset < 0.002 or offset > 0.003 for offset in offsets)
+    assert near > len(offsets) / 2
+
+
+def test_missed_ticks_become_one() -> None:
+    inside, free = threading.Event(), threading.Event()
+    count = 0
+
+    def slow_once(ticker: Ticker) -> None:
+        nonlocal count
+        count += 1
+        if count == 1:
+            inside.set()
+            assert free.wait(DEADLINE_S)
+
+    ticker, other = Ticker("ticker", 2, slow_once), Beat("other", 2)
+    with scheduler_of(Subgraph.from_nodes("g", [ticker, other]), workers=2) as scheduler:
+        assert inside.wait(DEADLINE_S)
+        seen = len(other.times)
+        other.expect(seen + 30)  # thirty are missed; a slow tick delays nobody else's
+        before = count
+        free.set()
+        other.enough.clear()
+        other.expect(len(other.times) + 3)
+        after = count
+        scheduler.shutdown()
+    assert before == 1
+    assert after <= 1 + 1 + 15  # the missed ones as one, and the few that came due since
+
+
+def test_only_a_node_without_inputs_keeps_the_graph_alive_by_ticking() -> None:
+    with_input = Beat("beat", 1, inputs="in")
+    graph = Subgraph.from_nodes("g", [Source("source", range(10)), with_input])
+    graph.connect("source:out", "beat:in")
+    report = run_graph(graph)
+    assert report.reason == "completed"
+    assert_stopped_clean(graph, report)
+
+    alone = Beat("alone", 1)
+    with scheduler_of(alone) as scheduler:
+        alone.expect(5)
+        assert scheduler.is_running()
+        with pytest.raises(TimeoutError, match="running"):
+            scheduler.wait(0.01)
+        scheduler.shutdown()
+    ticks = len(alone.times)
+    assert threading.Event().wait(0.01) is False
+    assert len(alone.times) == ticks  # none after the stop
+
+
+def test_ticks_come_while_messages_flood_in() -> None:
+    class Flooded(Beat):
+        def on_message(self, port: str, msg: Message) -> None:
+            self.handled = msg.payload
+
+    def for_ever() -> Any:
+        number = 0
+        while True:
+            number += 1
+            yield number
+
+    node = Flooded("flooded", 2, inputs="in")
+    graph = Subgraph.from_nodes("g", [Source("source", for_ever()), node])
+    graph.connect("source:out", "flooded:in", capacity=1000)
+    with scheduler_of(graph, workers=1) as scheduler:
+        node.expect(20)
+        report = scheduler.shutdown()
+    assert_stopped_clean(graph, report)
+
+
+def test_emissions_of_ticks_are_delivered_and_a_tick_driven_node_meets_its_limit() -> None:
+    raised = threading.Event()
+
+    def burst(ticker: Ticker) -> None:
+        try:
+            for _ in range(3):
+                ticker.emit("out", ticker.sent)  # type: ignore[attr-defined]
+                ticker.sent += 1  # type: ignore[attr-defined]
+        except Exception:
+            raised.set()
+            raise
+
+    ticker, last = Ticker("ticker", 1, burst), Collect()
+    ticker.sent = 0  # type: ignore[attr-defined]
+    graph = chain(ticker, last, capacity=1)
+    scheduler = scheduler_of(graph, outbox_limit=1)
+    scheduler.pause(last)
+    with scheduler:
+        assert raised.wait(DEADLINE_S)
+        scheduler.resume(last)
+        last.expect(20)
+        report = scheduler.shutdown()
+    assert last.seen == list(range(ticker.sent))  # type: ignore[attr-defined]
+    assert report.error_counts["ticker"] >= 1
+    assert_stopped_clean(graph, report)
+
+
+def test_a_tick_that_raises_is_counted_and_the_next_one_comes() -> None:
+    def fail(ticker: Ticker) -> None:
+        if ticker.count % 2:
+            raise ValueError(f"tick {ticker.count}")
+
+    ticker = Ticker("ticker", 1, fail)
+    with scheduler_of(ticker) as scheduler:
+        until(lambda: ticker.count >= 6)
+        report = scheduler.shutdown()
+    assert report.error_counts["ticker"] == (ticker.count + 1) // 2
+
+
+@pytest.mark.parametrize("interval", [0, -1, float("nan"), float("inf"), "50", True, 1e13])
+def test_an_impossible_interval_is_refused_at_start(interval: Any) -> None:
+    scheduler = scheduler_of(Beat("beat", interval))
+    with pytest.raises(GraphValidationError, match="BAD_TICK.*beat.*tick_interval_ms"):
+        scheduler.start()
+    assert not scheduler.is_running()
+
+
+def test_draining_stops_ticks_before_on_drain() -> None:
+    events: list[str] = []
+
+    class Drains(Ticker):
+        def on_drain(self) -> None:
+            events.append("drain")
+
+    ticker = Drains("ticker", 1, lambda _: events.append("tick"))
+    with scheduler_of(ticker) as scheduler:
+        assert ticker.ticked.wait(DEADLINE_S)
+        scheduler.shutdown()
+    assert events[-1] == "drain"
+    assert events.count("drain") == 1

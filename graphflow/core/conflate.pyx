@@ -309,8 +309,8 @@ cdef int failed_merge(EdgeQueue queue, object policy, object error) except -1:
     queue.counts.merge_errors += 1
     queue.unlock()
     safe_log(
-        log, logging.ERROR, "%s: the merge function %r raised; the newcomer takes the item's place", queue.label(), policy.fn, exc_info=error,
-        extra={"event": "merge_error", "edge_id": queue.label()},
+        log, logging.ERROR, "%s: the merge function %r raised; the newcomer takes the item's place", queue.id, policy.fn, exc_info=error,
+        extra={"event": "merge_error", "edge_id": queue.id},
     )
     return 0
 

@@ -88,6 +88,7 @@ cdef class EdgeContents:
     cdef int64_t next_expiry_ns # no item of a keyed edge expires before
     cdef int64_t owner          # token of the scheduler that runs this edge, 0 outside a run
     cdef bint sealed            # a run has ended here: the next one starts it afresh
+    cdef readonly str id        # names both ends; set again when the edge's graph is registered
     # ---- fixed at construction ----------------------------------------------------------------------------------
     cdef Clock clock
     cdef readonly PortSpec spec # what payloads are checked against, or None

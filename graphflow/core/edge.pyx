@@ -125,9 +125,6 @@ cdef class Edge(CheckedQueue):
         self.target_node = target_node
         self.id = f"{source_node}:{self.source_port}->{target_node}:{self.target_port}"
 
-    cdef str label(self):
-        return self.id
-
     def __class_getitem__(cls, item):
         """Edge[int] in annotations is Edge."""
         return cls
@@ -138,31 +135,26 @@ cdef class Edge(CheckedQueue):
     # ---------------------------------------------------------------------------------------- what it is
 
     @property
-
     def capacity(self):
         """Items the edge holds."""
         return self.limit
 
     @property
-
     def default_policy(self):
         """What happens to a newcomer on a full edge."""
         return self.policy
 
     @property
-
     def max_bytes(self):
         """Bytes the edge holds, or None."""
         return self.byte_limit or None
 
     @property
-
     def control_capacity(self):
         """CONTROL messages the edge holds."""
         return self.lane_limit
 
     @property
-
     def closed(self):
         """True once close() was called: nothing more goes in."""
         return bool(self.special & CLOSED)

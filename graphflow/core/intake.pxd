@@ -2,8 +2,6 @@ from graphflow.core.lease cimport LeasedQueue
 from graphflow.core.waiter cimport Wait
 
 cdef class CheckedQueue(LeasedQueue):
-    cdef readonly str id
-
     # checks an item and gives what is stored for it, which goes to offer()
     cdef object prepare(self, object item)
     cdef object mismatch(self, object payload)

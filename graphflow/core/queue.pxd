@@ -6,7 +6,6 @@ from graphflow.core.waiter cimport Wait
 
 cdef class EdgeQueue(EdgeContents):
     # ---- the edge's part --------------------------------------------------------------------------------------------
-    cdef str label(self)
     cdef Py_ssize_t measure(self, object payload, bint bound) except -1
 
     # ---- with no lock held: each is one or a few critical sections -----------------------------------------------
@@ -15,7 +14,7 @@ cdef class EdgeQueue(EdgeContents):
         self, object held, PolicyKind kind, bint forced, bint control, Wait* wait, bint want_room
     ) except -1
     cdef int enter_not(self, bint dropped, Wait* wait, bint want_room) except -1
-    cdef int note_closed(self, bint by_error) except -1
+    cdef int note_dropped(self, bint by_error) except -1
     cdef object take_plain(self)
     cdef object take_data(self, bint attend)
     cdef object take_lane(self, bint attend)

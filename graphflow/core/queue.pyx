@@ -67,10 +67,6 @@ cdef class EdgeQueue(EdgeContents):
 
     # ======================================================================================== the edge's part
 
-    cdef str label(self):
-        """The edge's id, for messages."""
-        return ""
-
     cdef Py_ssize_t measure(self, object payload, bint bound) except -1:
         """Bytes of a payload, 0 on an edge that does not count them."""
         return 0
@@ -178,7 +174,7 @@ cdef class EdgeQueue(EdgeContents):
         self.unlock()
         return answer
 
-    cdef int note_closed(self, bint by_error) except -1:
+    cdef int note_dropped(self, bint by_error) except -1:
         """Count a copy that an emit could not deliver: the edge is closed, or its policy failed."""
         acquire(self.mu)
         self.counts.offered += 1
@@ -193,31 +189,31 @@ cdef class EdgeQueue(EdgeContents):
     # ======================================================================================== room
 
     cdef int grow(self, bint control) except -1:
-        """Give the data (or the lane) storage for one more item, if it still lacks it."""
+        """Give the data (or the lane) storage for one more item, if it still lacks it; waiting putters go in first (I3)."""
         cdef Ring current = self.lane if control else self.data
         cdef Ring larger = new_ring(2 * current.size())
         cdef KeyIndex index = new_index(larger.size()) if self.index is not None and not control else None
+        cdef News news
+        no_news(&news)
         acquire(self.mu)
         if current.size() < larger.size() and current.count > current.mask:
             current.adopt(larger)
             if index is not None:
                 self.index.adopt(index)
                 self.reindex()
+            if not control:
+                self.room_made(&news)
         self.unlock()
-        return 0
+        return self.tell(&news)
 
     cdef int settle(self) except -1:
         """Finish moving waiting putters in where room_made ran out of storage."""
-        cdef News news
         cdef bint again = True
-        no_news(&news)
         while again:
             self.grow(False)
             acquire(self.mu)
-            self.room_made(&news)
             again = self.starved()
             self.unlock()
-        self.tell(&news)
         return 0
 
     # ======================================================================================== taking

@@ -89,7 +89,7 @@ cdef class Sender:
             if edge.put_plain(message):
                 return VERDICT_OK
         if edge.special & CLOSED:
-            edge.note_closed(False)
+            edge.note_dropped(False)
             return VERDICT_DROPPED
         held = edge.prepare(message)
         if self.outbox + self.control_outbox >= self.outbox_limit and self.needs_outbox(outlet, held, control):
@@ -142,7 +142,7 @@ cdef class Sender:
         cdef Ring waiting = outlet.deferred_control if control else outlet.deferred
         cdef int answer
         if held is None:
-            outlet.edge.note_closed(False)
+            outlet.edge.note_dropped(False)
             return VERDICT_DROPPED
         if waiting.count > 0:
             return self.defer(outlet, held, control)
@@ -157,14 +157,14 @@ cdef class Sender:
         try:
             answer = edge.offer(held, control, None, NULL, True, False)
         except Exception as error:
-            edge.note_closed(True)
+            edge.note_dropped(True)
             safe_log(
                 log, logging.ERROR, "%s: the policy of the edge raised; the message is dropped", edge.id, exc_info=error,
                 extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
             )
             return VERDICT_DROPPED
         if answer == ANSWER_CLOSED:
-            edge.note_closed(False)
+            edge.note_dropped(False)
             return VERDICT_DROPPED
         return answer
 

@@ -5,7 +5,7 @@
 # The bell is taken before the wait is listed and rung once under the edge's lock, and it keeps a ring that comes before
 # the park, so there is no moment between looking and sleeping in which a ring could pass unheard. A waiter that stops
 # waiting (timeout, Ctrl-C) unlists itself under the same lock, so its state then says once and for all whether its item
-# went in; a getter that was already rung and leaves hands its ring on (Edge._leave_get).
+# went in; a getter that was already rung and leaves hands its ring on (EdgeQueue.leave_get).
 #
 # The bell is an interpreter lock taken with interrupts allowed: on the main thread Ctrl-C ends the wait at once, and
 # nothing polls. The GIL is released while parked. Ringing never blocks, allocates or needs the GIL.

@@ -8,7 +8,7 @@
 # A putter that has lost eight such rounds claims the item: it then counts as not takeable (CLAIMED) until the merge is
 # committed, so every putter gets through however fast the others are. One claim a queue. Whoever meets another's claim
 # yields for a while, or waits if it may; whoever meets its own thread's (a merge function that puts to its own edge) is
-# refused, as is any put or get inside a merge function that would have to wait (Context.merging).
+# refused, as is any put or get inside a merge function that would have to wait (Context.asking).
 #
 # Which queued item has the newcomer's key is found the same way: the index gives the items of equal hash, a key object
 # that is identical is equal, and any other is compared with no lock held, after which the look is repeated with what was
@@ -105,7 +105,12 @@ cdef int conflate(EdgeQueue queue, object held, object policy, Wait* wait, bint 
             elif answer == ANSWER_EXPIRE:
                 queue.expire()
             elif answer == LOOK_COMPARE:
-                if attempt.candidate == (<Entry>held).key:
+                here().asking += 1
+                try:
+                    equal = bool(attempt.candidate == (<Entry>held).key)
+                finally:
+                    here().asking -= 1
+                if equal:
                     attempt.alias = attempt.candidate
                 else:
                     attempt.distinct.append(attempt.candidate)
@@ -148,7 +153,9 @@ cdef int look(EdgeQueue queue, Attempt attempt, News* news, bint* starved) excep
         pass
     elif position >= 0:
         answer = settle_with(queue, attempt, position, &mine, &learnt, news, starved)
-    elif queue.fits(size) and not queue.behind_others(attempt.wait):
+    elif queue.fits(size) and not queue.behind_others(attempt.wait) and not (
+        attempt.wait != NULL and attempt.wait.merge_only
+    ):
         if queue.data.count > queue.data.mask:
             answer = ANSWER_GROW
         else:
@@ -207,7 +214,7 @@ cdef int settle_with(
         if queue.claim_thread == PyThread_get_thread_ident():
             return queue.refuse(NULL, attempt.want_room, False)
         if attempt.wait != NULL or attempt.rounds > ROUNDS_AT_MOST:
-            return queue.refuse(attempt.wait, attempt.want_room, False)     # called back when the claim is released
+            return queue.await_claim(attempt.wait, attempt.want_room)
         return LOOK_YIELD
     if <PyObject*>attempt.merged_from == slot[0] and attempt.merged is not None:
         return commit(queue, attempt, slot, mine, news, starved)
@@ -258,11 +265,11 @@ cdef int merge(EdgeQueue queue, Attempt attempt, object policy, bint strict) exc
     cdef object item = new
     attempt.failed = False
     try:
-        here().merging += 1
+        here().asking += 1
         try:
             payload = (<Coalesce>policy).fn(payload_of(old), payload_of(new))
         finally:
-            here().merging -= 1
+            here().asking -= 1
         if queue.spec is not None and not is_error(new) and not queue.spec.accepts(payload):
             raise SchemaError(
                 f"the merge function {(<Coalesce>policy).fn!r} returned {brief(payload)}, which does not match the "
@@ -331,6 +338,7 @@ cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
     if queue.special & ROOM_WANTED:         # a newcomer that was to evict the claimed item
         queue.special &= ~ROOM_WANTED
         queue.want_producer(&news)
+    queue.call_back(queue.claim_waiters.first)
     queue.room_made(&news)
     starved = queue.starved()
     queue.unlock()

@@ -77,6 +77,7 @@ cdef class EdgeContents:
     cdef Counts counts
     cdef WaitList putters
     cdef Wait* returning        # a putter that was rung to look again: until it has, nobody goes in before it
+    cdef WaitList claim_waiters # putters that wait for a claim to be released, not for room
     cdef WaitList lane_putters
     cdef WaitList getters
     cdef EdgeEnd consumer       # None outside a run
@@ -113,6 +114,7 @@ cdef class EdgeContents:
     cdef void store(self, PyObject** held, Py_ssize_t size, News* news) noexcept
     cdef void remove(self, PyObject** held) noexcept
     cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept
+    cdef int await_claim(self, Wait* wait, bint want_room) noexcept
     cdef int enter_lane(self, PyObject** held, Wait* wait, bint want_room, News* news) noexcept
     cdef void arrival(self, News* news) noexcept
     cdef void lane_arrival(self, News* news) noexcept
@@ -121,11 +123,11 @@ cdef class EdgeContents:
     cdef void room_made(self, News* news) noexcept
     cdef void lane_room_made(self, News* news) noexcept
     cdef bint starved(self) noexcept
-    cdef void free_waiter(self, WaitList* waits, int bit, Wait* wait, WaitState state) noexcept
+    cdef void free_waiter(self, Wait* wait, WaitState state) noexcept
+    cdef void show_waiters(self) noexcept
     cdef bint behind_others(self, Wait* wait) noexcept
     cdef void call_back(self, Wait* wait) noexcept
     cdef void came_back(self, Wait* wait, int answer) noexcept
-    cdef void show_putters(self) noexcept
     cdef void want_consumer(self, News* news) noexcept
     cdef void want_producer(self, News* news) noexcept
     cdef void reindex(self) noexcept

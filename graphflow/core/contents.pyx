@@ -11,7 +11,7 @@
 #       made room returns (settle).
 #       A putter that must ask its policy, its key or a merge again is not fixed (on one edge all are or none is): room
 #       rings the longest-waiting one to look again, one at a time (`returning`), and newcomers stay behind it. If it gets
-#       in it rings the next; if it is refused it goes back to the front and the next room rings it again. So they keep
+#       in it rings the next; if it is refused it goes back to its place and the next room rings it again. So they keep
 #       their order, nobody is overtaken, and nobody spins.
 #   I4  If data (or lane) is not empty and a consumer is attached, that consumer has been told, or the thread that stored
 #       the item is about to tell it: CONSUMER_IDLE is set by the very take that finds the queue empty and cleared by the
@@ -75,7 +75,7 @@ cdef class EdgeContents:
             news.arrived = True
             self.want_consumer(news)
         if self.special & GETTERS:
-            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+            self.free_waiter(self.getters.first, RETRY)
 
     cdef void lane_arrival(self, News* news) noexcept:
         """Under the lock: a control message became takeable."""
@@ -87,7 +87,7 @@ cdef class EdgeContents:
             news.lane_arrived = True
             self.want_consumer(news)
         if self.special & GETTERS:
-            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+            self.free_waiter(self.getters.first, RETRY)
 
     cdef int enter_lane(self, PyObject** held, Wait* wait, bint want_room, News* news) noexcept:
         """Under the lock: a control message takes a place in the lane or is refused."""
@@ -102,13 +102,9 @@ cdef class EdgeContents:
 
     cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept:
         """Under the lock: the newcomer stays with its caller, who may wait for room or ask to be told of it."""
-        if wait != NULL and control:
-            enlist(&self.lane_putters, wait, False)
-            self.special |= LANE_PUTTERS
-            return ANSWER_WAIT
         if wait != NULL:
-            enlist(&self.putters, wait, self.returning == wait)
-            self.special |= PUTTERS
+            enlist(&self.lane_putters if control else &self.putters, wait)
+            self.show_waiters()
             return ANSWER_WAIT
         if want_room:
             self.special |= LANE_ROOM_WANTED if control else ROOM_WANTED
@@ -170,7 +166,7 @@ cdef class EdgeContents:
             self.call_back(wait)
         while wait != NULL and wait.fixed and self.fits(wait.size) and self.data.count <= self.data.mask:
             self.store(&wait.item, wait.size, news)     # settle() goes on where storage ran out
-            self.free_waiter(&self.putters, PUTTERS, wait, MOVED)
+            self.free_waiter(wait, MOVED)
             wait = self.putters.first
         if self.special & ROOM_WANTED and self.data.count < self.limit:
             self.special &= ~ROOM_WANTED
@@ -184,7 +180,7 @@ cdef class EdgeContents:
             self.lane.push(&wait.item)
             self.counts.offered += 1
             self.lane_arrival(news)
-            self.free_waiter(&self.lane_putters, LANE_PUTTERS, wait, MOVED)
+            self.free_waiter(wait, MOVED)
         if self.special & LANE_ROOM_WANTED:
             self.special &= ~LANE_ROOM_WANTED
             self.want_producer(news)
@@ -194,20 +190,30 @@ cdef class EdgeContents:
         cdef Wait* wait = self.putters.first
         return wait != NULL and wait.fixed and self.fits(wait.size) and self.data.count > self.data.mask
 
-    cdef void free_waiter(self, WaitList* waits, int bit, Wait* wait, WaitState state) noexcept:
-        """Under the lock: take `wait` off its list and wake it."""
-        ring(waits, wait, state)
-        if waits.first == NULL:
-            self.special &= ~bit
-        if bit == PUTTERS:
-            self.show_putters()
+    cdef int await_claim(self, Wait* wait, bint want_room) noexcept:
+        """Under the lock: the newcomer must wait until the claim is released; that is in nobody else's way."""
+        if wait != NULL:
+            if wait.ticket == 0:        # a place in the line for room, should it come to that
+                self.putters.tickets += 1
+                wait.ticket = self.putters.tickets
+            enlist(&self.claim_waiters, wait)
+            return ANSWER_WAIT
+        return self.refuse(NULL, want_room, False)
 
-    cdef void show_putters(self) noexcept:
-        """Under the lock: set PUTTERS to what holds."""
+    cdef void free_waiter(self, Wait* wait, WaitState state) noexcept:
+        """Under the lock: take `wait` off its list and wake it."""
+        ring(wait, state)
+        self.show_waiters()
+
+    cdef void show_waiters(self) noexcept:
+        """Under the lock: set the bits of the lists to what holds."""
+        self.special &= ~(PUTTERS | LANE_PUTTERS | GETTERS)
         if self.putters.first != NULL or self.returning != NULL:
             self.special |= PUTTERS
-        else:
-            self.special &= ~PUTTERS
+        if self.lane_putters.first != NULL:
+            self.special |= LANE_PUTTERS
+        if self.getters.first != NULL:
+            self.special |= GETTERS
 
     cdef bint behind_others(self, Wait* wait) noexcept:
         """Under the lock: do others wait that an offer with `wait` (or NULL) must not overtake?"""
@@ -217,21 +223,30 @@ cdef class EdgeContents:
         """Under the lock: ring a listed putter that is not fixed to look again, if none is doing so."""
         if wait != NULL and self.returning == NULL:
             self.returning = wait
-            self.free_waiter(&self.putters, PUTTERS, wait, RETRY)
+            self.free_waiter(wait, RETRY)
 
     cdef void came_back(self, Wait* wait, int answer) noexcept:
-        """Under the lock: an offer with `wait` has its answer. If it was called back and is not waiting again, the next
-        is: one of the same key, which needs no room to be merged, else the longest-waiting."""
+        """Under the lock: an offer with `wait` has its answer. If it was called back the next may be: one that waited for
+        a claim, one of the same key, which needs no room but may only be merged, else the longest-waiting. Refused for want
+        of room, it waits again and nobody is called."""
         cdef Wait* following = self.putters.first
+        cdef bint merge_only
         if wait == NULL or wait != self.returning:
             return
         self.returning = NULL
-        if answer != ANSWER_WAIT and following != NULL and not self.special & CLOSED:
-            if self.special & KEYED:
+        merge_only = wait.merge_only
+        wait.merge_only = False
+        if self.claim == NULL and self.claim_waiters.first != NULL:
+            self.call_back(self.claim_waiters.first)
+        elif following != NULL and not self.special & CLOSED and (answer != ANSWER_WAIT or merge_only):
+            if self.special & KEYED and not merge_only:
                 while following != NULL and (<Entry>following.item).hash != (<Entry>wait.item).hash:
                     following = following.next
-            self.call_back(following if following != NULL else self.putters.first)
-        self.show_putters()
+            if following == NULL:
+                following = self.putters.first
+            following.merge_only = following != self.putters.first
+            self.call_back(following)
+        self.show_waiters()
 
     # ======================================================================================== time to live and keys
 

@@ -6,12 +6,12 @@ cdef extern from *:
     struct GfContext {
         long long scheduler;    /* token of the scheduler whose worker this thread is; 0 elsewhere */
         void *turn;             /* borrowed Cell of the hook that runs here; NULL outside hooks */
-        int merging;            /* merge functions that run on this thread */
+        int asking;             /* merge functions, policies and key comparisons that run on this thread */
     };
     """
     ctypedef struct Context "GfContext":
         long long scheduler
         void* turn
-        int merging
+        int asking
 
 cdef Context* here() noexcept nogil

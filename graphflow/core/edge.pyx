@@ -325,9 +325,10 @@ cdef class Edge(CheckedQueue):
                 f"{self.id}: {call}() would wait on a thread of the edge's own scheduler, which could then not make "
                 f"room; use {instead}"
             )
-        if here().merging > 0:
+        if here().asking > 0:
             raise SchedulerStateError(
-                f"{self.id}: {call}() would wait inside a merge function, which others may be waiting for; use try_{call}()"
+                f"{self.id}: {call}() would wait inside a merge function, a policy or a key's comparison, which a put waits "
+                f"for; use try_{call}()"
             )
         return 0
 

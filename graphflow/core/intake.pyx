@@ -2,6 +2,7 @@
 
 from graphflow.core.conflate cimport conflate
 from graphflow.core.contents cimport BYTES, PUTTERS
+from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.lease cimport LeasedQueue
 from graphflow.core.message cimport KIND_CONTROL, KIND_ERROR, Message
@@ -117,7 +118,12 @@ cdef class CheckedQueue(LeasedQueue):
 
     cdef int offer_custom(self, object held, object policy, Wait* wait, bint want_room) except -1:
         cdef object item = (<Entry>held).item if self.wraps else held
-        cdef int verdict = ask(policy, self.limit, self.data.count, item)
+        cdef int verdict
+        here().asking += 1
+        try:
+            verdict = ask(policy, self.limit, self.data.count, item)
+        finally:
+            here().asking -= 1
         if verdict == VERDICT_OK:
             return self.enter(held, POLICY_BLOCK, False, False, wait, want_room)
         if verdict == VERDICT_REPLACED:

@@ -10,11 +10,8 @@ from graphflow.core.contents cimport (
     CLOSED,
     CONSUMER_IDLE,
     CONSUMER_LANE_IDLE,
-    GETTERS,
     LANE,
-    LANE_PUTTERS,
     LANE_ROOM_WANTED,
-    PUTTERS,
     ROOM_WANTED,
     Counts,
     EdgeEnd,
@@ -61,12 +58,14 @@ cdef class LeasedQueue(EdgeQueue):
         acquire(self.mu)
         first = not self.special & CLOSED
         self.special |= CLOSED
-        while self.special & PUTTERS:
-            self.free_waiter(&self.putters, PUTTERS, self.putters.first, SHUT)
-        while self.special & LANE_PUTTERS:
-            self.free_waiter(&self.lane_putters, LANE_PUTTERS, self.lane_putters.first, SHUT)
-        while self.special & GETTERS:
-            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+        while self.putters.first != NULL:       # one that is returning finds the edge closed by itself
+            self.free_waiter(self.putters.first, SHUT)
+        while self.claim_waiters.first != NULL:
+            self.free_waiter(self.claim_waiters.first, SHUT)
+        while self.lane_putters.first != NULL:
+            self.free_waiter(self.lane_putters.first, SHUT)
+        while self.getters.first != NULL:
+            self.free_waiter(self.getters.first, RETRY)
         if first:
             self.want_consumer(&news)
             self.want_producer(&news)

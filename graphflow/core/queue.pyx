@@ -3,7 +3,7 @@
 # Each method is one critical section or a few, and calls Python, allocates and drops references only between them: what
 # must be done there first (storage, expiry, a list for victims) is an answer of the section, which then looks again.
 #
-# Races thought of: a waiting putter times out while its item is moved (both under mu: `listed` and `state` say which);
+# Races thought of: a waiting putter times out while its item is moved (both under mu: `home` and `state` say which);
 # a getter leaves after it was rung (leave_get rings the next); two putters merge into one item (conflate commits only
 # if the item is unchanged); a consumer is detached while a putter is about to tell it (the putter took its own
 # reference under mu, and a stopped run ignores news); a finalizer of a dropped item puts into this very queue (dropped
@@ -120,7 +120,7 @@ cdef class EdgeQueue(EdgeContents):
             elif kind == POLICY_LATEST and self.data.count > 0 and (forced or not self.fits(size)):
                 surplus = self.surplus(size, forced)
                 if self.claimed_within(surplus):
-                    answer = self.refuse(wait, want_room, False)
+                    answer = self.await_claim(wait, want_room)
                 elif surplus > 1 and (victims is None or PyList_GET_SIZE(victims) < surplus):
                     answer = ANSWER_EVICT
                 else:
@@ -292,8 +292,8 @@ cdef class EdgeQueue(EdgeContents):
             if not missed and self.special & CLOSED and self.data.count == 0:
                 wait.state = SHUT
             elif not missed:
-                enlist(&self.getters, wait, wait.state == RETRY)
-                self.special |= GETTERS
+                enlist(&self.getters, wait)
+                self.show_waiters()
             self.unlock()
         return None
 
@@ -316,12 +316,10 @@ cdef class EdgeQueue(EdgeContents):
         cdef News news
         no_news(&news)
         acquire(self.mu)
-        if wait.listed:
-            unlist(&self.lane_putters if control else &self.putters, wait)
-        if control and self.lane_putters.first == NULL:
-            self.special &= ~LANE_PUTTERS
+        if wait.home != NULL:
+            unlist(wait)
         self.came_back(wait, ANSWER_CLOSED)
-        self.show_putters()
+        self.show_waiters()
         if wait.fixed:
             self.room_made(&news)       # the next in line may be smaller
         starved = self.starved()
@@ -334,15 +332,14 @@ cdef class EdgeQueue(EdgeContents):
     cdef int leave_get(self, Wait* wait) except -1:
         """A getter stops waiting. If it was rung meanwhile the ring goes to the next getter (I6)."""
         acquire(self.mu)
-        if wait.listed:
-            unlist(&self.getters, wait)
-            if self.getters.first == NULL:
-                self.special &= ~GETTERS
+        if wait.home != NULL:
+            unlist(wait)
+            self.show_waiters()
         elif self.special & GETTERS and (
             self.special & LANE or (self.data.count > 0 and self.data.at(0)[0] != self.claim)
             or (self.special & CLOSED and self.data.count == 0)
         ):
-            self.free_waiter(&self.getters, GETTERS, self.getters.first, RETRY)
+            self.free_waiter(self.getters.first, RETRY)
         self.unlock()
         return 0
 

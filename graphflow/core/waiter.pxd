@@ -13,8 +13,10 @@ cdef struct Wait:
     PyObject* item              # owned: what a putter wants in, None once it is in; unused by a getter
     Py_ssize_t size             # the item's bytes on an edge bounded by bytes
     bint fixed                  # the item may be moved in as it is; else the putter must ask its policy or key again
+    bint merge_only             # called back out of turn: it may be merged but not take room
     WaitState state
-    bint listed
+    WaitList* home              # the list it stands in, NULL for none
+    int64_t ticket              # its place in line, kept when it comes back; 0 before the first listing
     Wait* previous
     Wait* next
     PyThread_type_lock bell     # held until somebody rings
@@ -22,15 +24,16 @@ cdef struct Wait:
 cdef struct WaitList:
     Wait* first
     Wait* last
+    int64_t tickets             # given out
 
 cdef class Waiter:
     cdef Wait wait
 
     cdef int park(self, int64_t timeout_ns) except -1
 
-cdef void enlist(WaitList* waits, Wait* wait, bint front) noexcept nogil
-cdef void unlist(WaitList* waits, Wait* wait) noexcept nogil
-cdef void ring(WaitList* waits, Wait* wait, WaitState state) noexcept nogil
+cdef void enlist(WaitList* waits, Wait* wait) noexcept nogil
+cdef void unlist(Wait* wait) noexcept nogil
+cdef void ring(Wait* wait, WaitState state) noexcept nogil
 
 cdef Waiter new_waiter(object item, Py_ssize_t size, bint fixed)
 cdef int64_t timeout_ns_of(object timeout) except -2

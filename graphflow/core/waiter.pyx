@@ -78,37 +78,45 @@ cdef Waiter new_waiter(object item, Py_ssize_t size, bint fixed):
     return waiter
 
 
-cdef void enlist(WaitList* waits, Wait* wait, bint front) noexcept nogil:
-    """Add `wait` at the back, or at the front if it had waited before and lost its turn."""
+cdef void enlist(WaitList* waits, Wait* wait) noexcept nogil:
+    """Add `wait` at its place in line: the back, or where it stood if it has waited before."""
+    cdef Wait* behind = <Wait*>NULL
+    if wait.ticket == 0:
+        waits.tickets += 1
+        wait.ticket = waits.tickets
+    else:
+        behind = waits.first
+        while behind != NULL and behind.ticket < wait.ticket:
+            behind = behind.next
     wait.state = WAITING
-    wait.listed = True
-    wait.previous = <Wait*>NULL if front else waits.last
-    wait.next = waits.first if front else <Wait*>NULL
+    wait.home = waits
+    wait.next = behind
+    wait.previous = behind.previous if behind != NULL else waits.last
     if wait.previous != NULL:
         wait.previous.next = wait
     else:
         waits.first = wait
-    if wait.next != NULL:
-        wait.next.previous = wait
+    if behind != NULL:
+        behind.previous = wait
     else:
         waits.last = wait
 
 
-cdef void unlist(WaitList* waits, Wait* wait) noexcept nogil:
+cdef void unlist(Wait* wait) noexcept nogil:
     if wait.previous != NULL:
         wait.previous.next = wait.next
     else:
-        waits.first = wait.next
+        wait.home.first = wait.next
     if wait.next != NULL:
         wait.next.previous = wait.previous
     else:
-        waits.last = wait.previous
-    wait.listed = False
+        wait.home.last = wait.previous
+    wait.home = NULL
 
 
-cdef void ring(WaitList* waits, Wait* wait, WaitState state) noexcept nogil:
-    """Take `wait` off the list and wake its thread with the verdict."""
-    unlist(waits, wait)
+cdef void ring(Wait* wait, WaitState state) noexcept nogil:
+    """Take `wait` off its list and wake its thread with the verdict."""
+    unlist(wait)
     wait.state = state
     PyThread_release_lock(wait.bell)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from graphflow.endpoints import EXPOSED_INPUT, EXPOSED_OUTPUT, SOURCE, TARGET, exposed, node_ports
 from graphflow.placement import placed_nodes, placed_wires, walk
+from graphflow.settings import check_settings
 from graphflow.validation import (
     ValidationIssue,
     check_block_cycles,
@@ -49,7 +50,7 @@ def validate_node(node: Node) -> list[ValidationIssue]:
     """All issues of a node that runs by itself, with no graph around it."""
     if issues := check_constructed(node):
         return issues
-    issues = check_name("node", node.name)
+    issues = check_name("node", node.name) + check_settings(node.name, node)
     for role in (TARGET, SOURCE):
         issues += unconnected_ports(f"node {node.name!r}", role.direction, node_ports(node, role))
     return issues
@@ -64,8 +65,8 @@ def _located(issue: ValidationIssue, prefix: str) -> ValidationIssue:
 def _member_issues(level: Subgraph) -> Iterator[ValidationIssue]:
     for name in level.members:
         yield from check_name("subgraph" if name in level.subgraphs else "node", name)
-    for node in level.nodes.values():
-        yield from check_constructed(node)
+    for name, node in level.nodes.items():
+        yield from check_constructed(node) or check_settings(name, node)
 
 
 def _wire_issues(level: Subgraph) -> Iterator[ValidationIssue]:

@@ -15,6 +15,10 @@ import pytest
 
 import graphflow.scheduler
 
+pytest.register_assert_rewrite("edges", "graphs")
+
+from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -56,16 +60,15 @@ def rng(seed: int) -> random.Random:
 
 
 @pytest.fixture(autouse=True)
-def leaves_nothing_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """No thread, running scheduler or logging handler outlives the test (`may_leave_threads` exempts from the first)."""
+def leaves_nothing_behind() -> Iterator[None]:
+    """No thread, running scheduler or logging handler outlives the test."""
     threads = set(threading.enumerate())
     handlers = _handlers()
     yield
-    if request.node.get_closest_marker("may_leave_threads") is None:
-        left = _threads_left(threads)
-        assert not left, f"threads left behind: {left}"
-        running = [scheduler for scheduler in list(graphflow.scheduler._live) if scheduler.is_running()]
-        assert not running, f"schedulers left running: {running}"
+    left = _threads_left(threads)
+    assert not left, f"threads left behind: {left}"
+    running = [scheduler for scheduler in list(graphflow.scheduler._live) if scheduler.is_running()]
+    assert not running, f"schedulers left running: {running}"
     assert _handlers() == handlers, "the test left a logging handler behind"
 
 

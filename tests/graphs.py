@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ DEADLINE_S = 30.0  # far more than any of these graphs needs, even on a busy mac
 class Source(Node):
     """Sends the items, then ends."""
 
-    outputs = "out"
+    outputs: Any = "out"
 
     def __init__(self, name: str, items: Iterable[Any]) -> None:
         super().__init__(name)
@@ -39,8 +40,8 @@ class Source(Node):
 class Map(Node):
     """Emits what `fn` makes of each payload."""
 
-    inputs = "in"
-    outputs = "out"
+    inputs: Any = "in"
+    outputs: Any = "out"
 
     def __init__(self, name: str, fn: Callable[[Any], Any] = lambda value: value) -> None:
         super().__init__(name)
@@ -53,8 +54,8 @@ class Map(Node):
 class Expand(Node):
     """Emits every value of `fn(payload)`, with emit(): it does not wait for room."""
 
-    inputs = "in"
-    outputs = "out"
+    inputs: Any = "in"
+    outputs: Any = "out"
 
     def __init__(self, name: str, fn: Callable[[Any], Iterable[Any]]) -> None:
         super().__init__(name)
@@ -75,7 +76,7 @@ class Yield(Expand):
 class Collect(Node):
     """Keeps what arrives, in order; `expect` waits for a number of payloads."""
 
-    inputs = "in"
+    inputs: Any = "in"
 
     def __init__(self, name: str = "collect", inputs: str | tuple[str, ...] = ()) -> None:
         super().__init__(name, inputs)
@@ -119,7 +120,7 @@ class Gate(Collect):
 class Ticker(Node):
     """Calls `fn` at each tick."""
 
-    outputs = "out"
+    outputs: Any = "out"
 
     def __init__(self, name: str, interval_ms: float, fn: Callable[[Ticker], object]) -> None:
         super().__init__(name)
@@ -137,7 +138,7 @@ class Ticker(Node):
 class Remote(Node):
     """Runs in its own hook what a test asks for, and gives the answer back. Control, so that nothing delays it."""
 
-    inputs = "calls"
+    inputs: Any = "calls"
 
     def __init__(self, name: str = "remote", outs: str | tuple[str, ...] = "out") -> None:
         super().__init__(name, outputs=outs)
@@ -177,7 +178,7 @@ def control(payload: Any) -> Message:
 def chain(*nodes: Node, capacity: int = 1024, **options: Any) -> Subgraph:
     """The nodes in a row, each one's `out` into the next one's `in`."""
     graph = Subgraph.from_nodes("chain", nodes)
-    for first, second in zip(nodes, nodes[1:], strict=False):
+    for first, second in itertools.pairwise(nodes):
         graph.connect((first.name, "out"), (second.name, "in"), capacity=capacity, **options)
     return graph
 

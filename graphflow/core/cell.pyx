@@ -211,7 +211,7 @@ cdef class Cell(Sender):
             if not self.warned:
                 self.warned = True
                 safe_log(
-                    log, logging.WARNING, "node %s: what %s returns is ignored (it returned a %s); use emit() or yield",
+                    log, logging.WARNING, "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
                     self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
                 )
             return 0

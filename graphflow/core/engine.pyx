@@ -3,7 +3,6 @@
 # It decides nothing. A worker takes the GIL first and a node second, so that no node waits behind a worker that waits for
 # the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
 
-import inspect
 import threading
 
 from libc.stdint cimport int64_t
@@ -66,7 +65,6 @@ cdef class Engine:
         cdef Inlet inlet
         cdef int index, band
         cdef list crews = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
-        check_supported(plan)
         self.crews = 1 + len(crews)
         self.dispatch = Dispatch(
             len(plan.nodes), self.crews, len(plan.groups), len(plan.links), SYSTEM_CLOCK, config.max_batch_per_node
@@ -398,33 +396,3 @@ cdef Outlet make_outlet(object link, Cell cell, int band):
 cdef bint overrides(object node, str hook) except -1:
     """Does the node define this hook itself?"""
     return getattr(getattr(node, hook), "__func__", None) is not getattr(Node, hook)
-
-
-cdef int check_supported(object plan) except -1:
-    """GraphValidationError for what this version cannot run, and for settings of nodes that are none."""
-    issues = []
-    for placed in plan.nodes:
-        node = placed.node
-        for hook in ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "produce"):
-            method = getattr(node, hook, None)
-            if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-                issues.append(ValidationIssue(
-                    "error", "UNSUPPORTED",
-                    f"node {placed.path!r}: {hook} is async, which this version does not run yet; make it a plain method",
-                ))
-        if node.max_concurrency != 1:
-            issues.append(ValidationIssue(
-                "error", "UNSUPPORTED",
-                f"node {placed.path!r}: max_concurrency is {node.max_concurrency!r}; this version runs one worker in a node",
-            ))
-        interval = node.tick_interval_ms
-        if interval is not None and (
-            isinstance(interval, bool) or not isinstance(interval, (int, float)) or not 0.01 <= interval <= 1e12
-        ):
-            issues.append(ValidationIssue(
-                "error", "BAD_TICK",
-                f"node {placed.path!r}: tick_interval_ms must be from 0.01 to 1e12 milliseconds or None, not {interval!r}",
-            ))
-    if issues:
-        raise GraphValidationError(issues)
-    return 0

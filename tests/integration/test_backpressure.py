@@ -4,22 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import (
-    BackpressureError,
-    Block,
-    Coalesce,
-    Drop,
-    Latest,
-    Message,
-    Node,
-    Policy,
-    Subgraph,
-)
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -38,8 +26,22 @@ from graphs import (
     until,
 )
 
+from graphflow import (
+    BackpressureError,
+    Block,
+    Coalesce,
+    Drop,
+    Latest,
+    Message,
+    Node,
+    Policy,
+    Subgraph,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from graphflow import Edge
 
 
 def test_a_blocked_pipeline_costs_no_cpu_and_no_worker() -> None:
@@ -182,6 +184,10 @@ def test_a_node_that_ignores_deferred_meets_its_limit_and_loses_nothing_it_was_t
     assert_stopped_clean(graph, report)
 
 
+def depth_is(edge: Edge, depth: int) -> bool:
+    return edge.depth() == depth
+
+
 def test_raising_a_capacity_hands_the_room_to_a_deferred_node_at_once() -> None:
     remote, last = Remote(), Collect()
     graph = chain(remote, last, capacity=1)
@@ -193,7 +199,7 @@ def test_raising_a_capacity_hands_the_room_to_a_deferred_node_at_once() -> None:
         edge = edge_of(graph, "remote:out->collect:in")
         for capacity in (2, 5, 10):
             scheduler.set_capacity(edge.id, capacity)
-            until(lambda capacity=capacity: edge.depth() == capacity)
+            until(partial(depth_is, edge, capacity))
         scheduler.set_capacity(edge.id, 3)  # over-full until it drains
         assert edge.depth() == 10
         scheduler.resume(last)

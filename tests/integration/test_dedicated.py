@@ -6,9 +6,9 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Any
 
-from graphflow import ErrorPolicy, Message, Node, Subgraph
-
 from graphs import DEADLINE_S, Collect, Gate, Map, Source, assert_stopped_clean, chain, run_graph, scheduler_of
+
+from graphflow import ErrorPolicy, Message, Node, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,9 @@ class Witness(Node):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.threads: dict[str, set[str]] = {}
+
+    def all_threads(self) -> set[str]:
+        return {name for names in self.threads.values() for name in names}
 
     def note(self, hook: str) -> None:
         self.threads.setdefault(hook, set()).add(threading.current_thread().name)
@@ -57,7 +60,7 @@ def test_every_hook_runs_on_the_nodes_own_thread() -> None:
     first, second, last = Witness("first"), Witness("second"), Collect()
     graph = chain(Source("source", range(500)), Map("a"), first, Map("b"), second, last, capacity=3)
     report = run_graph(graph, workers=4)
-    names = [set.union(*node.threads.values()) for node in (first, second)]
+    names = [node.all_threads() for node in (first, second)]
     assert [len(each) for each in names] == [1, 1]
     assert names[0] != names[1]
     assert set(first.threads) >= {"on_start", "on_message", "on_drain", "on_stop", "on_error"}
@@ -70,7 +73,7 @@ def test_no_other_node_runs_on_a_dedicated_thread() -> None:
     other.dedicated = False
     graph = chain(Source("source", range(300)), node, other, capacity=2)
     run_graph(graph, workers=2)
-    assert not set.union(*node.threads.values()) & set.union(*other.threads.values())
+    assert not node.all_threads() & other.all_threads()
 
 
 class Table(Node):
@@ -149,5 +152,5 @@ def test_a_dedicated_source_and_a_dedicated_node_that_stops() -> None:
     graph = chain(Dedicated("source", range(100)), node, capacity=5)
     report = run_graph(graph)
     assert report.error_counts == {"quits": 1}
-    assert len(set.union(*node.threads.values())) == 1
+    assert len(node.all_threads()) == 1
     assert "on_stop" in node.threads

@@ -6,18 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import (
-    Coalesce,
-    ErrorPolicy,
-    Message,
-    Node,
-    PortSpec,
-    PutResult,
-    Scheduler,
-    Subgraph,
-)
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -32,6 +20,16 @@ from graphs import (
     run_graph,
     scheduler_of,
     until,
+)
+
+from graphflow import (
+    Coalesce,
+    ErrorPolicy,
+    Message,
+    Node,
+    PortSpec,
+    PutResult,
+    Subgraph,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +147,7 @@ def test_a_flood_of_errors_is_counted_in_full_and_logged_in_part(caplog: pytest.
 def test_stop_node_stops_it_alone() -> None:
     node = Fails({"on_message"})
     node.error_policy = ErrorPolicy.STOP_NODE
-    graph, behind, beside = with_bystander(node, 100)
+    graph, _behind, beside = with_bystander(node, 100)
     report = run_graph(graph)
     assert beside.seen == list(range(100))
     assert node.calls["on_message"] == 1
@@ -215,7 +213,6 @@ def test_stop_graph_leaves_run_with_the_first_error(hook: str, of_config: bool) 
         scheduler.wait()
     assert_graph_conserved(graph)
     node.hooks.clear()
-    graph.edges  # noqa: B018
     scheduler.start()  # a failed run may be repeated
     assert scheduler.shutdown().complete
 
@@ -253,8 +250,8 @@ class Exits(Node):
         self.error = error
 
     def produce(self) -> Iterator[Any]:
+        yield from ()
         raise self.error
-        yield
 
 
 def test_a_failing_merge_function_belongs_to_the_edge(caplog: pytest.LogCaptureFixture) -> None:
@@ -334,4 +331,3 @@ def test_control_messages_that_fail_are_counted_like_others() -> None:
         report = scheduler.shutdown(timeout=DEADLINE_S)
     assert report.error_counts["fails"] >= 1
     assert ("on_message", "x") in node.seen_errors
-    assert isinstance(scheduler, Scheduler)

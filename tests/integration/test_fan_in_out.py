@@ -7,10 +7,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from graphs import Collect, Map, Source, assert_stopped_clean, run_graph, scheduler_of
 
 from graphflow import Message, Node, Subgraph
-
-from graphs import Collect, Map, Source, assert_stopped_clean, run_graph, scheduler_of
 
 
 @pytest.mark.parametrize("workers", [1, 2, 8])

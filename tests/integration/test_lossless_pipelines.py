@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from graphs import Collect, Expand, Map, Source, Yield, assert_stopped_clean, chain, edge_of, run_graph
 
 from graphflow import Edge, Message, Node, PutResult, Subgraph
 
-from graphs import Collect, Expand, Map, Source, Yield, assert_stopped_clean, chain, edge_of, run_graph
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 CAPACITIES = (1, 2, 8, 256)
 WORKERS = (1, 2, 8)
@@ -168,7 +168,7 @@ def test_feedback_loop_with_enough_room_ends(workers: int) -> None:
 def test_random_graph_conserves_every_message(rng: Any) -> None:
     """Layers of nodes with random edges, capacities and emissions, on random numbers of workers."""
     for _ in range(12):
-        layers = [[Source(f"s{n}", range(rng.randrange(200))) for n in range(rng.randrange(1, 3))]]
+        layers: list[list[Node]] = [[Source(f"s{n}", range(rng.randrange(200))) for n in range(rng.randrange(1, 3))]]
         graph = Subgraph("random")
         for depth in range(rng.randrange(1, 5)):
             fan = rng.randrange(3)
@@ -178,7 +178,7 @@ def test_random_graph_conserves_every_message(rng: Any) -> None:
         for layer in layers:
             for node in layer:
                 graph.add_node(node)
-        for before, after in zip(layers, layers[1:], strict=False):
+        for before, after in itertools.pairwise(layers):
             for target in after:
                 for source in rng.sample(before, rng.randrange(1, len(before) + 1)):
                     graph.connect((source.name, "out"), (target.name, "in"), capacity=rng.choice([1, 2, 8, 256]))

@@ -10,9 +10,6 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import Coalesce, Latest, Message, Node, Subgraph
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -27,6 +24,8 @@ from graphs import (
     scheduler_of,
     until,
 )
+
+from graphflow import Coalesce, Latest, Message, Node, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +102,7 @@ def test_what_is_handled_is_released_while_the_graph_runs() -> None:
     graph = chain(Map("map"), last)
     graph.expose_input("in", "map:in")
     with scheduler_of(graph) as scheduler:
-        for thing in things(refs, 100):
-            scheduler.input("in").put(thing)
-        del thing
+        scheduler.input("in").put_many(things(refs, 100))
         until(lambda: last.count == 100)
         until(lambda: alive(refs) == 0, 5)
 
@@ -135,7 +132,11 @@ def test_a_dropped_graph_is_freed_with_its_scheduler() -> None:
     graph = chain(Source("source", range(10)), Map("map"), Collect())
     scheduler = scheduler_of(graph)
     scheduler.run()
-    refs = [weakref.ref(graph), weakref.ref(scheduler), *(weakref.ref(node) for node in graph.nodes.values())]
+    refs: list[weakref.ref[Any]] = [
+        weakref.ref(graph),
+        weakref.ref(scheduler),
+        *(weakref.ref(node) for node in graph.nodes.values()),
+    ]
     del graph, scheduler
     gc.collect()
     assert [ref() for ref in refs] == [None] * 5

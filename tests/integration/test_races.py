@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import threading
 import time
@@ -9,18 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import (
-    EdgeClosed,
-    ErrorPolicy,
-    GraphValidationError,
-    Message,
-    PutResult,
-    Scheduler,
-    SchedulerStateError,
-    Subgraph,
-)
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -34,6 +23,18 @@ from graphs import (
     control,
     run_graph,
     scheduler_of,
+)
+
+from graphflow import (
+    EdgeClosed,
+    ErrorPolicy,
+    GraphValidationError,
+    Message,
+    PriorityBand,
+    PutResult,
+    Scheduler,
+    SchedulerStateError,
+    Subgraph,
 )
 
 if TYPE_CHECKING:
@@ -241,8 +242,47 @@ def test_nodes_that_stop_under_load_conserve_every_edge(workers: int, rng: Any) 
         assert_graph_conserved(graph)
 
 
+class Crowd:
+    """What the threads of the next test do, each until it is told to stop."""
+
+    def __init__(self, scheduler: Scheduler, graph: Subgraph) -> None:
+        self.scheduler = scheduler
+        self.graph = graph
+        self.ids = [edge.id for edge in graph.edges]
+        self.stop = threading.Event()
+        self.accepted = [0, 0]
+        self.read: list[Any] = []
+
+    def put(self, me: int) -> None:
+        handle = self.scheduler.input("in")
+        try:
+            while not self.stop.is_set():
+                if handle.try_put((me, self.accepted[me])) is PutResult.OK:
+                    self.accepted[me] += 1
+                handle.put((me, self.accepted[me]))
+                self.accepted[me] += 1
+        except EdgeClosed:
+            return
+
+    def meddle(self, seed: int) -> None:
+        mine = random.Random(seed)
+        while not self.stop.is_set():
+            node = mine.choice("abc")
+            self.scheduler.pause(node)
+            self.scheduler.set_capacity(mine.choice(self.ids), mine.choice([1, 2, 9]))
+            self.scheduler.set_priority(mine.choice(self.ids), mine.choice(list(PriorityBand)))
+            self.scheduler.resume(node)
+            self.scheduler.get_stats()
+            for edge in self.graph.edges:
+                stats = edge.stats()
+                assert stats.offered == stats.delivered + stats.depth
+
+    def look(self) -> None:
+        self.read.extend(message.payload for message in self.scheduler.output("out"))
+
+
 def test_everything_at_once(rng: Any) -> None:
-    """Puts, reads, pauses, capacities, priorities and statistics from six threads, then a drain."""
+    """Puts, reads, pauses, capacities, priorities and statistics from five threads, then a drain."""
     last = Collect()
     graph = chain(Map("a"), Yield("b", lambda v: [v, v]), Map("c"), capacity=3)
     graph.add_node(last)
@@ -250,56 +290,20 @@ def test_everything_at_once(rng: Any) -> None:
     graph.expose_input("in", "a:in", capacity=3)
     graph.expose_output("out", "c:out", capacity=3)
     scheduler = scheduler_of(graph, workers=4, max_batch_per_node=3)
-    ids = [edge.id for edge in graph.edges]
-    stop = threading.Event()
-    accepted = [0, 0]
-    read: list[Any] = []
-
-    def put(me: int) -> None:
-        handle = scheduler.input("in")
-        try:
-            while not stop.is_set():
-                if handle.try_put((me, accepted[me])) is PutResult.OK:
-                    accepted[me] += 1
-                handle.put((me, accepted[me]))
-                accepted[me] += 1
-        except EdgeClosed:
-            pass
-
-    def meddle(seed: int) -> None:
-        import random
-
-        mine = random.Random(seed)
-        while not stop.is_set():
-            node = mine.choice("abc")
-            scheduler.pause(node)
-            scheduler.set_capacity(mine.choice(ids), mine.choice([1, 2, 9]))
-            scheduler.set_priority(mine.choice(ids), mine.choice([1, 2, 3]))
-            scheduler.resume(node)
-            for edge in graph.edges:
-                stats = edge.stats()
-                assert stats.offered == stats.delivered + stats.depth
-            scheduler.get_stats()
-
-    def look() -> None:
-        for message in scheduler.output("out"):
-            read.append(message.payload)
-
-    with ThreadPoolExecutor(6) as pool:
+    crowd = Crowd(scheduler, graph)
+    with ThreadPoolExecutor(5) as pool:
         scheduler.start()
-        futures = [pool.submit(put, 0), pool.submit(put, 1), pool.submit(look)]
-        futures += [pool.submit(meddle, rng.randrange(2**32)) for _ in range(2)]
+        meddlers = [pool.submit(crowd.meddle, rng.randrange(2**32)) for _ in range(2)]
+        others = [pool.submit(crowd.put, 0), pool.submit(crowd.put, 1), pool.submit(crowd.look)]
         last.expect(1500)
-        stop.set()
-        futures[3].result(DEADLINE_S)
-        futures[4].result(DEADLINE_S)
-        for node in "abc":
-            scheduler.resume(node)
+        crowd.stop.set()
+        for future in meddlers:
+            future.result(DEADLINE_S)
         report = scheduler.shutdown(timeout=DEADLINE_S)
-        for future in futures:
+        for future in others:
             future.result(DEADLINE_S)
     for me in (0, 1):
-        expected = [number for number in range(accepted[me]) for _ in range(2)]
+        expected = [number for number in range(crowd.accepted[me]) for _ in range(2)]
         assert [number for who, number in last.seen if who == me] == expected
-        assert [number for who, number in read if who == me] == expected
+        assert [number for who, number in crowd.read if who == me] == expected
     assert_stopped_clean(graph, report)

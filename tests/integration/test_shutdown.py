@@ -9,20 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import (
-    EdgeClosed,
-    Message,
-    Node,
-    PutResult,
-    Scheduler,
-    ShutdownReport,
-    Subgraph,
-)
-
 from graphs import (
-    Collect,
     DEADLINE_S,
+    Collect,
     Gate,
     Map,
     Remote,
@@ -36,8 +25,17 @@ from graphs import (
     until,
 )
 
+from graphflow import (
+    EdgeClosed,
+    Message,
+    Node,
+    Scheduler,
+    ShutdownReport,
+    Subgraph,
+)
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 def gated(*nodes: Node, capacity: int = 100, **config: Any) -> tuple[Scheduler, Gate, Subgraph]:
@@ -557,4 +555,3 @@ def test_an_edge_that_is_kept_wakes_nobody_after_the_stop() -> None:
         with pytest.raises(EdgeClosed):
             edge.try_put(1)
         assert edge.try_get() is None
-    assert PutResult.OK

@@ -10,10 +10,9 @@ import threading
 from pathlib import Path
 
 import pytest
+from graphs import DEADLINE_S
 
 from graphflow import Scheduler
-
-from graphs import DEADLINE_S
 
 TESTS = Path(__file__).resolve().parents[1]
 COMMON = """
@@ -163,7 +162,7 @@ print(report.reason, report.complete)
 
 @pytest.mark.parametrize("caller", ["open", "wait"])
 def test_a_signal_while_run_waits_inside_a_lock_does_not_deadlock(caller: str) -> None:
-    """The handler interrupts run() while its thread holds the lock of a threading.Event (those of start and of wait)."""
+    """The handler interrupts run() while its thread holds the lock of a threading.Event."""
     process = program(
         f"""
 import signal

@@ -6,12 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import Message, Node, PortSpec, SchemaError, Subgraph
-
 from graphs import (
-    Collect,
     DEADLINE_S,
+    Collect,
     Gate,
     Source,
     Yield,
@@ -24,6 +21,8 @@ from graphs import (
     scheduler_of,
     until,
 )
+
+from graphflow import Message, Node, PortSpec, SchemaError, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -197,7 +196,7 @@ def test_children_of_a_suspended_handler_share_its_messages_trace() -> None:
 class Mixed(Count):
     """A generator handler that also gets control and ticks, all of them generators."""
 
-    tick_interval_ms = 1
+    tick_interval_ms: float | None = 1
     outputs = "out"
 
     def __init__(self) -> None:

@@ -8,22 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-
-from graphflow import (
-    Drop,
-    EdgeClosed,
-    Latest,
-    Message,
-    MessageType,
-    PortSpec,
-    PutResult,
-    Scheduler,
-    SchedulerStateError,
-    SchemaError,
-    Subgraph,
-    UnknownEdgeError,
-)
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -38,6 +22,21 @@ from graphs import (
     edge_of,
     scheduler_of,
     until,
+)
+
+from graphflow import (
+    Drop,
+    EdgeClosed,
+    Latest,
+    Message,
+    MessageType,
+    PortSpec,
+    PutResult,
+    Scheduler,
+    SchedulerStateError,
+    SchemaError,
+    Subgraph,
+    UnknownEdgeError,
 )
 
 
@@ -220,7 +219,7 @@ def test_slow_reader_holds_the_graph_back() -> None:
     with scheduler_of(graph) as scheduler:
         output = scheduler.output("out")
         first = edge_of(graph, "source:out->map:in")
-        until(lambda: first.is_full())
+        until(first.is_full)
         assert threading.Event().wait(0.02) is False
         assert first.stats().offered <= 4 + 4 + 1 + 1 + 64
         with pytest.raises(TimeoutError):
@@ -260,14 +259,14 @@ def test_calls_that_would_wait_on_a_worker_are_refused_with_advice() -> None:
         ):
             with pytest.raises(SchedulerStateError, match=r"emit.*try_put"):
                 remote.call(scheduler, call)
-        for call in (lambda: empty.get(), lambda: empty.get(1), lambda: next(iter(empty))):
+        for get in (empty.get, lambda: empty.get(1), lambda: next(iter(empty))):
             with pytest.raises(SchedulerStateError, match="try_get"):
-                remote.call(scheduler, call)
+                remote.call(scheduler, get)
         with pytest.raises(SchedulerStateError, match="shutdown"):
             remote.call(scheduler, scheduler.wait)
         # what does not have to wait is allowed
         assert remote.call(scheduler, lambda: full.try_put(1)) is PutResult.BLOCKED
-        assert remote.call(scheduler, lambda: empty.try_get()) is None
+        assert remote.call(scheduler, empty.try_get) is None
         with pytest.raises(TimeoutError):
             remote.call(scheduler, lambda: full.put(1, timeout=0))
         report = scheduler.shutdown()

@@ -6,16 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import (
-    GraphValidationError,
-    Message,
-    MessageType,
-    Node,
-    PutResult,
-    Subgraph,
-)
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -27,6 +17,15 @@ from graphs import (
     run_graph,
     scheduler_of,
     until,
+)
+
+from graphflow import (
+    GraphValidationError,
+    Message,
+    MessageType,
+    Node,
+    PutResult,
+    Subgraph,
 )
 
 if TYPE_CHECKING:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from graphs import DEADLINE_S, Source, chain, control, scheduler_of, until
 
 from graphflow import Message, Node, PriorityBand, Scheduler, Subgraph
-
-from graphs import DEADLINE_S, Source, chain, control, scheduler_of
 
 
 class Logs(Node):
@@ -73,6 +74,42 @@ def test_no_band_starves() -> None:
     half = Counter(name for name, _ in log[:600])
     assert half["n0"] > half["n1"] > half["n2"] > 0
     assert [name for name, _ in log[-100:]] == ["n2"] * 100  # what the others left
+
+
+def test_control_overtakes_the_data_that_was_there_before_it() -> None:
+    log: list[tuple[str, Any]] = []
+    graph = Subgraph.from_nodes("g", [Logs("a", log)])
+    graph.expose_input("data", "a:in")
+    graph.expose_input("both", "a:more")
+    items = [*range(20), control("first"), control("second")]
+    finish(scheduler_of(graph, workers=1), {"data": list(range(20)), "both": items})
+    assert [payload for _, payload in log[:2]] == ["first", "second"]
+
+
+def test_as_many_workers_wake_as_nodes_become_ready() -> None:
+    """Both are asleep when two nodes become ready at once; each handler waits for the other."""
+    meet = threading.Barrier(2)
+
+    class Meets(Logs):
+        def on_message(self, port: str, msg: Message) -> None:
+            meet.wait(DEADLINE_S)
+            super().on_message(port, msg)
+
+    def both_done(count: int) -> bool:
+        return len(log) == count and scheduler.get_stats()["runnable_nodes"] == 0
+
+    log: list[tuple[str, Any]] = []
+    graph = Subgraph.from_nodes("g", [Meets("a", log), Meets("b", log)])
+    for name in "ab":
+        graph.expose_input(name, (name, "in"))
+    with scheduler_of(graph, workers=2) as scheduler:
+        inputs = [scheduler.input(name) for name in "ab"]
+        for number in range(100):
+            until(partial(both_done, 2 * number))
+            for handle in inputs:
+                handle.put(number)
+        report = scheduler.shutdown(timeout=DEADLINE_S)
+    assert report.errors == {}
 
 
 def test_control_overtakes_queued_data_of_every_node() -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from graphs import Collect, Map, Source, chain
 
 from graphflow import (
     ErrorPolicy,
     GraphValidationError,
+    Message,
     Node,
     Scheduler,
     SchedulerConfig,
     Subgraph,
 )
-
-from graphs import Collect, Map, Source, chain
 
 
 @pytest.mark.parametrize(
@@ -100,9 +100,26 @@ class Concurrent(Map):
     max_concurrency = 4
 
 
-def test_what_this_version_cannot_run_is_refused_at_start() -> None:
+class Waits(Node):
+    inputs = "in"
+
+    async def on_message(self, port: str, msg: Message) -> None:
+        raise AssertionError("it never runs")
+
+
+def test_what_this_version_cannot_run_is_refused_when_it_is_registered() -> None:
+    for node, what in ((Concurrent("node"), "max_concurrency is 4"), (Waits("node"), "on_message is async")):
+        graph = Subgraph.from_nodes("g", [node])
+        assert [issue.code for issue in graph.validate() if issue.level == "error"] == ["UNSUPPORTED"]
+        with pytest.raises(GraphValidationError, match=f"UNSUPPORTED.*{what}"):
+            Scheduler().register(graph)
+
+
+def test_what_became_unsupported_after_it_was_registered_is_refused_at_start() -> None:
+    node = Map("node")
     scheduler = Scheduler()
-    scheduler.register(Concurrent("node"))
+    scheduler.register(node)
+    node.max_concurrency = 4
     with pytest.raises(GraphValidationError, match="max_concurrency is 4"):
         scheduler.start()
     assert not scheduler.is_running()

@@ -6,9 +6,6 @@ import threading
 from typing import Any
 
 import pytest
-
-from graphflow import GraphValidationError, PriorityBand, Scheduler, Subgraph, UnknownEdgeError
-
 from graphs import (
     Collect,
     Map,
@@ -21,6 +18,8 @@ from graphs import (
     scheduler_of,
     until,
 )
+
+from graphflow import GraphValidationError, PriorityBand, Scheduler, Subgraph, UnknownEdgeError
 
 EDGE = "map:out->collect:in"
 
@@ -181,7 +180,7 @@ def test_a_paused_node_that_holds_messages_keeps_the_graph_running() -> None:
 @pytest.mark.parametrize("call", ["pause", "resume"])
 def test_unknown_nodes_name_the_nearest(call: str) -> None:
     scheduler, _, _ = small()
-    with pytest.raises(GraphValidationError, match="UNKNOWN_NODE.*did you mean 'collect'"):
+    with pytest.raises(GraphValidationError, match=r"UNKNOWN_NODE.*did you mean 'collect'"):
         getattr(scheduler, call)("colect")
     with pytest.raises(GraphValidationError, match="UNKNOWN_NODE"):
         getattr(scheduler, call)(Map("stranger"))

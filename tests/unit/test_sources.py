@@ -6,9 +6,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from graphflow import ErrorPolicy, Message, Node, Subgraph
-
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -21,6 +18,8 @@ from graphs import (
     run_graph,
     scheduler_of,
 )
+
+from graphflow import ErrorPolicy, Message, Node, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 # A node in a run: the turn of a worker inside it, what its hooks send, and what happens when they fail.
 #
-# The dispatcher decides what the worker does next (choose); this file does it. One worker is inside a cell at a time, so
-# nothing here is locked: the fields belong to that worker. Hooks run with no lock held.
+# The dispatcher decides what the worker does next (choose); this file does it. One worker is inside a cell at a time,
+# so nothing here is locked: the fields belong to that worker. Hooks run with no lock held.
 #
 # A turn ends at a message boundary when there is nothing more to do, the batch is used up, something was deferred (the
 # outbox masks the rest), or something above it became ready (`poke` for its own node, `urgent` for others: two relaxed
@@ -211,7 +211,8 @@ cdef class Cell(Sender):
             if not self.warned:
                 self.warned = True
                 safe_log(
-                    log, logging.WARNING, "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
+                    log, logging.WARNING,
+                    "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
                     self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
                 )
             return 0
@@ -295,8 +296,8 @@ cdef class Cell(Sender):
         return 1
 
     cdef int pull(self, int quantum) except -1:
-        """Take up to `quantum` values from a source; returns how many. It ends when it is exhausted, has raised, is told
-        to (draining), or has nobody left to send to."""
+        """Take up to `quantum` values from a source; returns how many. It ends when it is exhausted, has raised, is
+        told to (draining), or has nobody left to send to."""
         cdef int done = 0
         cdef object thrown = None
         cdef object value
@@ -466,7 +467,8 @@ cdef class Cell(Sender):
         if count > ERRORS_LOGGED and count & (count - 1):
             return 0
         safe_log(
-            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s", self.path, hook, type(error).__name__, count,
+            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s",
+            self.path, hook, type(error).__name__, count,
             "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
             exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
         )

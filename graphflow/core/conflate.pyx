@@ -1,9 +1,9 @@
 # Coalesce: merging a newcomer into an item that is already queued.
 #
 # The user's merge function must not run under the queue's lock (it may be slow, raise, or use this very edge), and the
-# item must stay takeable meanwhile. So: look (which item?), unlock, merge, lock, and commit only if that item still lies
-# where it did; if it was taken the newcomer starts afresh, if another putter merged into it first the merge is done again
-# with the new item. Entries and messages are never changed once queued, so identity tells "unchanged".
+# item must stay takeable meanwhile. So: look (which item?), unlock, merge, lock, and commit only if that item still
+# lies where it did; if it was taken the newcomer starts afresh, if another putter merged into it first the merge is
+# done again with the new item. Entries and messages are never changed once queued, so identity tells "unchanged".
 #
 # A putter that has lost eight such rounds claims the item: it then counts as not takeable (CLAIMED) until the merge is
 # committed, so every putter gets through however fast the others are. One claim a queue. Whoever meets another's claim
@@ -11,8 +11,8 @@
 # refused, as is any put or get inside a merge function that would have to wait (Context.asking).
 #
 # Which queued item has the newcomer's key is found the same way: the index gives the items of equal hash, a key object
-# that is identical is equal, and any other is compared with no lock held, after which the look is repeated with what was
-# learnt (`alias` equal, `distinct` not).
+# that is identical is equal, and any other is compared with no lock held, after which the look is repeated with what
+# was learnt (`alias` equal, `distinct` not).
 
 import logging
 
@@ -86,8 +86,8 @@ cdef class Attempt:
 
 
 cdef int conflate(EdgeQueue queue, object held, object policy, Wait* wait, bint want_room, bint strict) except -1:
-    """Offer a newcomer by a Coalesce policy; answers as EdgeQueue.enter does. `strict`: a merged payload that breaks the
-    schema raises, else it counts as a failed merge."""
+    """Offer a newcomer by a Coalesce policy; answers as EdgeQueue.enter does. `strict`: a merged payload that breaks
+    the schema raises, else it counts as a failed merge."""
     cdef Attempt attempt = Attempt()
     cdef News news
     cdef int answer
@@ -176,8 +176,8 @@ cdef int look(EdgeQueue queue, Attempt attempt, News* news, bint* starved) excep
 
 
 cdef Py_ssize_t find(EdgeQueue queue, Attempt attempt, PyObject** learnt) noexcept:
-    """Under the lock: position of the queued item with our key, -1 for none; or `learnt` is a key to compare (counted up,
-    which runs nothing)."""
+    """Under the lock: position of the queued item with our key, -1 for none; or `learnt` is a key to compare (counted
+    up, which runs nothing)."""
     cdef Entry mine = <Entry>attempt.held
     cdef int64_t sequence = queue.index.first(mine.hash)
     cdef PyObject* entry
@@ -316,8 +316,8 @@ cdef int failed_merge(EdgeQueue queue, object policy, object error) except -1:
     queue.counts.merge_errors += 1
     queue.unlock()
     safe_log(
-        log, logging.ERROR, "%s: the merge function %r raised; the newcomer takes the item's place", queue.id, policy.fn, exc_info=error,
-        extra={"event": "merge_error", "edge_id": queue.id},
+        log, logging.ERROR, "%s: the merge function %r raised; the newcomer takes the item's place",
+        queue.id, policy.fn, exc_info=error, extra={"event": "merge_error", "edge_id": queue.id},
     )
     return 0
 

@@ -77,7 +77,7 @@ cdef class EdgeContents:
     cdef Counts counts
     cdef WaitList putters
     cdef Wait* returning        # a putter that was rung to look again: until it has, nobody goes in before it
-    cdef WaitList claim_waiters # putters that wait for a claim to be released, not for room
+    cdef WaitList claim_waiters  # putters that wait for a claim to be released, not for room
     cdef WaitList lane_putters
     cdef WaitList getters
     cdef EdgeEnd consumer       # None outside a run
@@ -86,13 +86,13 @@ cdef class EdgeContents:
     cdef unsigned long claim_thread
     cdef KeyIndex index         # of a keyed edge
     cdef int64_t head_sequence  # sequence number of the oldest item, on a keyed edge
-    cdef int64_t next_expiry_ns # no item of a keyed edge expires before
+    cdef int64_t next_expiry_ns  # no item of a keyed edge expires before
     cdef int64_t owner          # token of the scheduler that runs this edge, 0 outside a run
     cdef bint sealed            # a run has ended here: the next one starts it afresh
     cdef readonly str id        # names both ends; set again when the edge's graph is registered
     # ---- fixed at construction ----------------------------------------------------------------------------------
     cdef Clock clock
-    cdef readonly PortSpec spec # what payloads are checked against, or None
+    cdef readonly PortSpec spec  # what payloads are checked against, or None
     cdef PolicyKind policy_kind
     cdef object policy          # the edge's own
     cdef Py_ssize_t lane_limit

@@ -1,28 +1,30 @@
 # What one edge holds, who waits at it and what is counted: the decisions that are made under its lock.
 #
-# The critical sections that use them are in queue.pyx, what a run does with an edge is in lease.pyx, the shell that waits
-# is Edge.
+# The critical sections that use them are in queue.pyx, what a run does with an edge is in lease.pyx, the shell that
+# waits is Edge.
 #
 # Invariants, true whenever `mu` is free:
 #   I1  offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered.
-#   I2  No more than `limit` items and `byte_limit` bytes lie in the data, unless a capacity was lowered (then only less).
+#   I2  No more than `limit` items and `byte_limit` bytes lie in the data, unless a capacity was lowered (then only
+#       less).
 #   I3  If a fixed putter waits, the longest-waiting one does not fit: whoever makes room moves waiting items in, in
-#       the same critical section. Storage that is too small for that is grown and the move finished before the call that
-#       made room returns (settle).
+#       the same critical section. Storage that is too small for that is grown and the move finished before the call
+#       that made room returns (settle).
 #       A putter that must ask its policy, its key or a merge again is not fixed (on one edge all are or none is): room
-#       rings the longest-waiting one to look again, one at a time (`returning`), and newcomers stay behind it. If it gets
-#       in it rings the next; if it is refused it goes back to its place and the next room rings it again. So they keep
-#       their order, nobody is overtaken, and nobody spins.
-#   I4  If data (or lane) is not empty and a consumer is attached, that consumer has been told, or the thread that stored
-#       the item is about to tell it: CONSUMER_IDLE is set by the very take that finds the queue empty and cleared by the
-#       store that sees it. So an item never lies unseen, and a busy queue costs no telling.
-#   I5  The same for room: ROOM_WANTED is set by the very offer that finds the queue full, cleared by whoever makes room.
+#       rings the longest-waiting one to look again, one at a time (`returning`), and newcomers stay behind it. If it
+#       gets in it rings the next; if it is refused it goes back to its place and the next room rings it again. So they
+#       keep their order, nobody is overtaken, and nobody spins.
+#   I4  If data (or lane) is not empty and a consumer is attached, that consumer has been told, or the thread that
+#       stored the item is about to tell it: CONSUMER_IDLE is set by the very take that finds the queue empty and
+#       cleared by the store that sees it. So an item never lies unseen, and a busy queue costs no telling.
+#   I5  The same for room: ROOM_WANTED is set by the very offer that finds the queue full, cleared by whoever makes
+#       room.
 #   I6  getters wait only while there is nothing to take (empty, or the head is claimed).
 #   I7  Every reference changes place by swapping (see ring); what a section displaced is dropped after it.
 #
-# Every method runs with the lock held and the GIL too (the thread attached): nothing here calls Python, allocates or drops
-# a reference. Two places count a reference up (want_consumer, want_producer): that runs nothing, and without it the one to
-# be told could be gone by the time it is told.
+# Every method runs with the lock held and the GIL too (the thread attached): nothing here calls Python, allocates or
+# drops a reference. Two places count a reference up (want_consumer, want_producer): that runs nothing, and without it
+# the one to be told could be gone by the time it is told.
 
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
@@ -32,7 +34,7 @@ from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport peek, require
 from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.ring cimport list_items
-from graphflow.core.waiter cimport MOVED, RETRY, Wait, WaitList, WaitState, enlist, ring
+from graphflow.core.waiter cimport MOVED, RETRY, Wait, WaitState, enlist, ring
 
 
 cdef class EdgeEnd:
@@ -226,9 +228,9 @@ cdef class EdgeContents:
             self.free_waiter(wait, RETRY)
 
     cdef void came_back(self, Wait* wait, int answer) noexcept:
-        """Under the lock: an offer with `wait` has its answer. If it was called back the next may be: one that waited for
-        a claim, one of the same key, which needs no room but may only be merged, else the longest-waiting. Refused for want
-        of room, it waits again and nobody is called."""
+        """Under the lock: an offer with `wait` has its answer. If it was called back the next may be: one that waited
+        for a claim, one of the same key, which needs no room but may only be merged, else the longest-waiting. Refused
+        for want of room, it waits again and nobody is called."""
         cdef Wait* following = self.putters.first
         cdef bint merge_only
         if wait == NULL or wait != self.returning:
@@ -327,7 +329,9 @@ cdef class EdgeContents:
         require((self.special & LANE != 0) == (self.lane.count > 0), "LANE")
         require((self.special & CLAIMED != 0) == (self.claim != NULL), "CLAIMED")
         if self.putters.first != NULL and self.putters.first.fixed:
-            require(not self.fits(self.putters.first.size) or self.data.count > self.data.mask, "I3 waiting putter fits")
+            require(
+                not self.fits(self.putters.first.size) or self.data.count > self.data.mask, "I3 a waiting putter fits"
+            )
         if self.special & LANE_PUTTERS:
             require(self.lane.count >= self.lane_limit, "I3 waiting putter fits the lane")
         if self.special & CONSUMER_IDLE:

@@ -1,10 +1,10 @@
 # What the rest of the core asks of a run: news from the edges, turns, sleep. Each method is one critical section.
 #
 # Races thought of: an item arrives while its node is running (the inlet is listed and `pending` set: the worker sees it
-# before it leaves, or end_turn queues the node again); room comes while the node that wants it is still in the turn that
-# found the edge full (HAS_ROOM stays pending); an input closes just after a put that is not yet told of (the putter's
-# store happened before the close, so check() sees the depth); the last node falls idle while shutdown() is called (both
-# under mu); a stop passes a node that is inside a hook, which then returns (leave_turn looks at it again).
+# before it leaves, or end_turn queues the node again); room comes while the node that wants it is still in the turn
+# that found the edge full (HAS_ROOM stays pending); an input closes just after a put that is not yet told of (the
+# putter's store happened before the close, so check() sees the depth); the last node falls idle while shutdown() is
+# called (both under mu); a stop passes a node that is inside a hook, which then returns (leave_turn looks at it again).
 
 from libc.stdint cimport int64_t
 
@@ -114,8 +114,8 @@ cdef class Dispatch(Lifecycle):
         return node
 
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done, bint first) noexcept:
-        """What the worker inside `node` does next, and how much of it; taken off what is pending. After the first choice
-        of a turn, what is more urgent elsewhere cuts the turn."""
+        """What the worker inside `node` does next, and how much of it; taken off what is pending. After the first
+        choice of a turn, what is more urgent elsewhere cuts the turn."""
         cdef int ready
         cdef int banded
         cdef bint owed
@@ -152,7 +152,7 @@ cdef class Dispatch(Lifecycle):
             work = SOURCE_WORK if self.take_inlet(node, inlet, ready & HAS_SOURCE != 0) else DATA_WORK
             if node.pending & HAS_DATA or (work == DATA_WORK and ready & HAS_SOURCE):
                 quantum[0] = 1      # others share: by credit between the bands, in turn within one
-        if work == TICK_WORK or work == DATA_WORK or work == SOURCE_WORK or (work == HELD_WORK and not node.control_held):
+        if work >= TICK_WORK and not (work == HELD_WORK and node.control_held):
             node.lane_run = 0
             if owed:
                 node.crew.lane_run = 0

@@ -1,5 +1,5 @@
-# The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing here
-# holds a lock but to copy the counts.
+# The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing
+# here holds a lock but to copy the counts.
 
 from libc.stdint cimport int64_t
 
@@ -209,8 +209,8 @@ cdef class Edge(CheckedQueue):
     def try_put(self, item, policy=None):
         """Put without waiting; returns a PutResult (BLOCKED: refused, the item stays yours).
 
-        policy: for this put alone, instead of the edge's own; a Coalesce with a key cannot be one, and a keyed edge takes
-        none. Raises SchemaError, ValueError for an item larger than max_bytes, EdgeClosed."""
+        policy: for this put alone, instead of the edge's own; a Coalesce with a key cannot be one, and a keyed edge
+        takes none. Raises SchemaError, ValueError for an item larger than max_bytes, EdgeClosed."""
         cdef int answer
         cdef object held
         if policy is not None:
@@ -238,8 +238,9 @@ cdef class Edge(CheckedQueue):
     def put(self, item, timeout=None):
         """Put, waiting up to `timeout` seconds (None: for ever) while a Block edge is full; returns a PutResult.
 
-        Raises TimeoutError (the item stays yours), EdgeClosed, SchemaError, ValueError for an item larger than max_bytes
-        or a negative timeout, SchedulerStateError where it would wait on a worker thread of the edge's own scheduler."""
+        Raises TimeoutError (the item stays yours), EdgeClosed, SchemaError, ValueError for an item larger than
+        max_bytes or a negative timeout, SchedulerStateError where it would wait on a worker thread of the edge's own
+        scheduler."""
         cdef int64_t limit = timeout_ns_of(timeout)
         cdef object held = self.prepare(item)
         cdef bint control = is_control(item)
@@ -277,13 +278,13 @@ cdef class Edge(CheckedQueue):
     cdef int wait_put(self, object held, bint control, int64_t timeout) except -1:
         """Wait for room; answers as offer does, never BLOCKED. TimeoutError when `timeout` ns have passed."""
         cdef Waiter waiter
+        cdef Py_ssize_t size
         cdef int answer
         cdef int64_t until = self.clock.now_ns() + timeout
         if timeout != 0:
             self.refuse_to_wait("put", "emit() from the node, or try_put()")
-            waiter = new_waiter(
-                held, (<Entry>held).size if self.wraps and not control else 0, control or self.policy_kind == POLICY_BLOCK
-            )
+            size = (<Entry>held).size if self.wraps and not control else 0
+            waiter = new_waiter(held, size, control or self.policy_kind == POLICY_BLOCK)
             try:
                 while True:
                     answer = self.offer(held, control, None, &waiter.wait, False, True)
@@ -327,8 +328,8 @@ cdef class Edge(CheckedQueue):
             )
         if here().asking > 0:
             raise SchedulerStateError(
-                f"{self.id}: {call}() would wait inside a merge function, a policy or a key's comparison, which a put waits "
-                f"for; use try_{call}()"
+                f"{self.id}: {call}() would wait inside a merge function, a policy or a key's comparison, which a put "
+                f"waits for; use try_{call}()"
             )
         return 0
 
@@ -342,8 +343,8 @@ cdef class Edge(CheckedQueue):
     def get(self, timeout=None):
         """The next item, waiting up to `timeout` seconds (None: for ever).
 
-        Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread of
-        the edge's own scheduler."""
+        Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread
+        of the edge's own scheduler."""
         cdef int64_t limit = timeout_ns_of(timeout)
         item = self.take_any(NULL)
         return item if item is not None else self.wait_get(limit)
@@ -385,7 +386,8 @@ cdef class Edge(CheckedQueue):
                 raise TimeoutError(f"{self.id} was empty for {timeout / 1e9:g} s")
 
     def close(self):
-        """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken, then gets raise it too."""
+        """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken, then gets raise it
+        too."""
         self.shut()
 
     def set_capacity(self, capacity):

@@ -1,7 +1,8 @@
-# The shell around the dispatcher: builds a run from a plan, runs nodes on the threads it is lent, sleeps, and clears up.
+# The shell around the dispatcher: builds a run from a plan, runs nodes on the threads it is lent, sleeps, and clears
+# up.
 #
-# It decides nothing. A worker takes the GIL first and a node second, so that no node waits behind a worker that waits for
-# the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
+# It decides nothing. A worker takes the GIL first and a node second, so that no node waits behind a worker that waits
+# for the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
 
 import threading
 

@@ -1,8 +1,8 @@
 # Which queued items may have a given key: chains of sequence numbers by hash, newest first.
 #
 # It compares no keys (that would run a user's __eq__ under the edge's lock) and removes nothing: items leave a queue at
-# its head only, so a chain that has reached a sequence number below the head is at its end. The queue rebuilds the index
-# when its storage grows or when expiry takes items out of the middle.
+# its head only, so a chain that has reached a sequence number below the head is at its end. The queue rebuilds the
+# index when its storage grows or when expiry takes items out of the middle.
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 

@@ -1,7 +1,7 @@
 # What a run does with an edge: join it, close it, clear it out, and open it again for the next run.
 #
-# A stop removes both ends under the edge's lock before the run is let go, so an Edge that a user still holds wakes nobody.
-# Whoever had already taken an end to tell it holds a reference of its own, and an ended run ignores news.
+# A stop removes both ends under the edge's lock before the run is let go, so an Edge that a user still holds wakes
+# nobody. Whoever had already taken an end to tell it holds a reference of its own, and an ended run ignores news.
 
 from libc.stdint cimport int64_t
 from libc.string cimport memset
@@ -147,7 +147,8 @@ cdef class LeasedQueue(EdgeQueue):
         return 0
 
     cdef int leave(self, int64_t deferred) except -1:
-        """Count `deferred` items that never got in as undelivered; what is queued stays takeable (an exposed output)."""
+        """Count `deferred` items that never got in as undelivered; what is queued stays takeable (an exposed
+        output)."""
         acquire(self.mu)
         self.counts.offered += deferred
         self.counts.undelivered += deferred

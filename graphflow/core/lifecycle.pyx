@@ -4,9 +4,9 @@
 # RUNNING    until the graph is quiescent (D3) or a stop is asked for.
 # DRAINING   group by group: when nothing can reach a group any more its nodes get their on_drain, what they emit is
 #            handled, and the groups that it feeds are looked at.
-# STOPPING   on_stop of one node after the other, in reverse order; nothing else runs. A node that is still inside a hook is
-#            waited for while patience lasts (half of the time left, each time), then passed over, and given its on_stop
-#            if it returns before the deadline. A natural end has no deadline and waits.
+# STOPPING   on_stop of one node after the other, in reverse order; nothing else runs. A node that is still inside a
+#            hook is waited for while patience lasts (half of the time left, each time), then passed over, and given its
+#            on_stop if it returns before the deadline. A natural end has no deadline and waits.
 # ENDED      everybody leaves.
 #
 # The keeper is the one thread that time moves: it fires timers and deadlines even when every worker is stuck.
@@ -61,7 +61,8 @@ cdef class Lifecycle(Readiness):
 
     cdef void next_start(self) noexcept nogil:
         """Under the lock: grant the next on_start, once nobody is inside one."""
-        if self.cursor > 0 and (self.nodes[self.cursor - 1].running > 0 or self.nodes[self.cursor - 1].pending & HAS_HOOK):
+        cdef NodeState* latest = &self.nodes[max(self.cursor - 1, 0)]
+        if self.cursor > 0 and (latest.running > 0 or latest.pending & HAS_HOOK):
             return
         if self.stop_wanted:
             self.begin_stop()
@@ -165,7 +166,8 @@ cdef class Lifecycle(Readiness):
     # ======================================================================================== stopping
 
     cdef void request_stop(self, bint drain, int64_t drain_deadline_ns, int64_t deadline_ns) noexcept:
-        """Drain and stop, or stop without draining; the earlier deadline and `drain` False win over earlier requests."""
+        """Drain and stop, or stop without draining; the earlier deadline and `drain` False win over earlier
+        requests."""
         acquire(self.mu)
         if deadline_ns < self.deadline_ns:
             self.patience_ns = NEVER        # half of what was left is not half of what is left now

@@ -2,8 +2,9 @@
 # a leaf, and while either is held nothing calls Python, allocates, drops a reference or waits for the GIL.
 #
 # A thread that holds the GIL must never wait for a mutex: the thread inside might be one that needs the GIL next. So it
-# tries; when that fails it gives the GIL up, waits for the mutex, lets it go again (holding it while taking the GIL back
-# would be the same mistake turned round) and tries anew. Threads without the GIL lock plainly, and so does nobody else.
+# tries; when that fails it gives the GIL up, waits for the mutex, lets it go again (holding it while taking the GIL
+# back would be the same mistake turned round) and tries anew. Threads without the GIL lock plainly, and so does nobody
+# else.
 
 from libc.stdint cimport int64_t
 from libcpp.condition_variable cimport condition_variable

@@ -12,13 +12,13 @@ cdef class NodeBase:
     def emit(self, port, value):
         """Send a message or a payload from an output port to every edge there; returns a PutResult.
 
-        Never waits and never loses: what finds no room is kept in the node's outbox (DEFERRED: accepted; return now), up
-        to `outbox_limit`. A payload inherits the headers of the message being handled. Over several edges the answer is
-        the strongest of DEFERRED, DROPPED, REPLACED, COALESCED, OK.
+        Never waits and never loses: what finds no room is kept in the node's outbox (DEFERRED: accepted; return now),
+        up to `outbox_limit`. A payload inherits the headers of the message being handled. Over several edges the answer
+        is the strongest of DEFERRED, DROPPED, REPLACED, COALESCED, OK.
 
-        Raises, and then sends nothing: SchemaError, ValueError (larger than an edge's max_bytes), BackpressureError (the
-        outbox is full), GraphValidationError (no such port), TypeError (None), SchedulerStateError (not from a running
-        hook of this very node, or from on_stop)."""
+        Raises, and then sends nothing: SchemaError, ValueError (larger than an edge's max_bytes), BackpressureError
+        (the outbox is full), GraphValidationError (no such port), TypeError (None), SchedulerStateError (not from a
+        running hook of this very node, or from on_stop)."""
         cdef Cell cell = self.cell
         if cell is None or here().turn != <void*>cell or not cell.may_emit or cell.over:
             raise refusal(self, cell)
@@ -33,8 +33,8 @@ cdef object refusal(NodeBase node, Cell cell):
     name = getattr(node, "name", type(node).__name__)
     if cell is not None and here().turn == <void*>cell:
         return SchedulerStateError(
-            f"node {name!r}: emit() in on_stop, or after the run has ended, cannot be delivered; send last messages from "
-            f"on_drain"
+            f"node {name!r}: emit() in on_stop, or after the run has ended, cannot be delivered; send last messages "
+            f"from on_drain"
         )
     return SchedulerStateError(
         f"node {name!r}: emit() works only inside the node's own running hook; from other threads put into "

@@ -1,4 +1,5 @@
-# The critical sections of an edge's queue: putting, taking, leaving, expiring. It never waits; Edge is the shell that does.
+# The critical sections of an edge's queue: putting, taking, leaving, expiring. It never waits; Edge is the shell that
+# does.
 #
 # Each method is one critical section or a few, and calls Python, allocates and drops references only between them: what
 # must be done there first (storage, expiry, a list for victims) is an answer of the section, which then looks again.
@@ -33,7 +34,6 @@ from graphflow.core.contents cimport (
     GETTERS,
     KEYED,
     LANE,
-    LANE_PUTTERS,
     PUTTERS,
     ROOM_WANTED,
     TTL,
@@ -189,7 +189,8 @@ cdef class EdgeQueue(EdgeContents):
     # ======================================================================================== room
 
     cdef int grow(self, bint control) except -1:
-        """Give the data (or the lane) storage for one more item, if it still lacks it; waiting putters go in first (I3)."""
+        """Give the data (or the lane) storage for one more item, if it still lacks it; waiting putters go in first
+        (I3)."""
         cdef Ring current = self.lane if control else self.data
         cdef Ring larger = new_ring(2 * current.size())
         cdef KeyIndex index = new_index(larger.size()) if self.index is not None and not control else None

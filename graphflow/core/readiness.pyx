@@ -1,24 +1,25 @@
 # The state of a run, and the one decision that everything turns on: is this node ready, and how urgently?
 #
-# With lifecycle.pyx (how a run begins, runs dry and stops) and dispatch.pyx (turns and news) this decides what a run does.
-# None of it waits or calls anything of the user's; Engine is the shell that runs what is granted and sleeps when there is
-# nothing. One lock, `mu`, guards everything (the scheduler lock of lock.pxd; edge locks come after it, and none is
-# taken here: the depth of an edge is peeked at, see check()).
+# With lifecycle.pyx (how a run begins, runs dry and stops) and dispatch.pyx (turns and news) this decides what a run
+# does. None of it waits or calls anything of the user's; Engine is the shell that runs what is granted and sleeps when
+# there is nothing. One lock, `mu`, guards everything (the scheduler lock of lock.pxd; edge locks come after it, and
+# none is taken here: the depth of an edge is peeked at, see check()).
 #
 # A node is `pending` bits (what it could do), `masks` (what keeps it from that) and `running` (workers inside, up to
-# `limit`). refresh() is the one place that decides from these whether a node is queued, at which level, and whether it is
-# busy; whoever changes a field calls it in the same section.
+# `limit`). refresh() is the one place that decides from these whether a node is queued, at which level, and whether it
+# is busy; whoever changes a field calls it in the same section.
 #
 # Invariants, true whenever `mu` is free:
 #   D1  A node is queued if and only if it may be entered and something pending is not masked and the phase allows it;
 #       it stands in one list, at the level of the highest such thing.
-#   D2  An inlet is in its node's list if its edge may hold items that no worker is taking: put there by arrived(), taken
-#       off by choose(), put back by inlet_left() unless the edge was then seen empty (the edge will tell of the next).
-#   D3  busy_nodes and group.busy count the nodes with anything running, pending or deferred. Quiescent (no such node, no
-#       open input) means that the graph begins to drain. While it drains, a group is finished when it is idle and nothing
-#       before it or outside can feed it any more, and every on_drain in it has run: so in topological order.
-#   D4  A worker sleeps only after seeing, in the same section, that its crew has nothing queued; whoever queues wakes one
-#       worker, unless enough are on their way already. So no ready node waits for a sleeping worker.
+#   D2  An inlet is in its node's list if its edge may hold items that no worker is taking: put there by arrived(),
+#       taken off by choose(), put back by inlet_left() unless the edge was then seen empty (the edge will tell of the
+#       next).
+#   D3  busy_nodes and group.busy count the nodes with anything running, pending or deferred. Quiescent (no such node,
+#       no open input) means that the graph begins to drain. While it drains, a group is finished when it is idle and
+#       nothing before it or outside can feed it any more, and every on_drain in it has run: so in topological order.
+#   D4  A worker sleeps only after seeing, in the same section, that its crew has nothing queued; whoever queues wakes
+#       one worker, unless enough are on their way already. So no ready node waits for a sleeping worker.
 #   D5  The keeper sleeps until the earliest timer or deadline; whoever arms an earlier one wakes it.
 #
 
@@ -202,8 +203,9 @@ cdef class Readiness:
         poke(node.poke, 1)
 
     cdef bint take_inlet(self, NodeState* node, InletState** inlet, bint source) noexcept nogil:
-        """Under the lock: the inlet whose message is next: of the highest band with credit the longest-waiting one. True:
-        it is the turn of produce(), which may yield (`source`) and stands in the NORMAL band beside the inlets there."""
+        """Under the lock: the inlet whose message is next: of the highest band with credit the longest-waiting one.
+        True: it is the turn of produce(), which may yield (`source`) and stands in the NORMAL band beside the inlets
+        there."""
         cdef int band = -1
         cdef int candidate
         for candidate in range(BANDS - 1, -1, -1):
@@ -266,13 +268,15 @@ cdef class Readiness:
         cdef int index
         cdef int queued = 0
         cdef int busy = 0
+        cdef bint may_run
         cdef NodeState* node
         for index in range(self.node_count):
             node = &self.nodes[index]
             queued += node.level >= 0
             busy += node.busy
             if node.group != NULL:
-                require((node.level >= 0) == (node.running < node.limit and node.pending & self.allowed(node) != 0), "D1")
+                may_run = node.running < node.limit and node.pending & self.allowed(node) != 0
+                require((node.level >= 0) == may_run, "D1 a node is queued if it may run")
         for index in range(self.crew_count):
             queued -= self.crews[index].count
             require(self.crews[index].idle >= 0 and self.crews[index].permits >= 0, "D4 sleepers")

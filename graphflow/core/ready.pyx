@@ -79,6 +79,7 @@ cdef int next_level(Crew* crew) noexcept nogil:
 
 
 cdef int urgent_level(Crew* crew) noexcept nogil:
-    """The level that may cut a turn of a lower one: the lane, or the highest ready band that has credit; -1 for none."""
+    """The level that may cut a turn of a lower one: the lane, or the highest ready band that has credit; -1 for
+    none."""
     cdef int level = next_level(crew)
     return level if level == LANE_LEVEL or (level >= 0 and crew.credit[level] > 0) else -1

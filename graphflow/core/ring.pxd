@@ -8,8 +8,8 @@ cdef extern from *:
 
 cdef class Ring:
     # A first-in first-out queue of references in a list whose empty slots hold None, so that the garbage collector sees
-    # what is queued without a traverse function of our own. Every field is guarded by the owner's lock (an edge's, or the
-    # single worker inside a node for its outbox).
+    # what is queued without a traverse function of our own. Every field is guarded by the owner's lock (an edge's, or
+    # the single worker inside a node for its outbox).
     cdef list slots
     cdef PyObject** cells       # the slots' storage; the list is never resized, so this stays
     cdef Py_ssize_t head        # index of the oldest item

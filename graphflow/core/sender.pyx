@@ -1,10 +1,10 @@
 # What a node sends: emit, and the outbox for what finds no room.
 #
-# One worker is inside a node at a time, so nothing here is locked. emit never waits and never loses: it first checks all
-# that can raise on all edges of the port, so that an exception leaves no copy anywhere, then offers each edge its copy.
-# What an edge refuses waits here, per edge and in order, and the dispatcher masks the node's data and ticks (show_outbox)
-# until it has gone. The edge was asked, in the section that refused, to tell of room (I5), so the flush cannot be missed.
-# Control has an outbox of its own and goes past deferred data.
+# One worker is inside a node at a time, so nothing here is locked. emit never waits and never loses: it first checks
+# all that can raise on all edges of the port, so that an exception leaves no copy anywhere, then offers each edge its
+# copy. What an edge refuses waits here, per edge and in order, and the dispatcher masks the node's data and ticks
+# (show_outbox) until it has gone. The edge was asked, in the section that refused, to tell of room (I5), so the flush
+# cannot be missed. Control has an outbox of its own and goes past deferred data.
 #
 # outbox_limit counts both. It is exact but for one case: an edge that a foreign thread fills between the check and the
 # offer costs one entry more an edge of the port.
@@ -118,9 +118,9 @@ cdef class Sender:
 
     cdef object overflow(self):
         return BackpressureError(
-            f"node {self.path!r}: its outbox holds {self.outbox + self.control_outbox} messages that found no room, and "
-            f"outbox_limit is {self.outbox_limit}; return from the hook when emit answers DEFERRED, and the node goes on "
-            f"when there is room"
+            f"node {self.path!r}: its outbox holds {self.outbox + self.control_outbox} messages that found no room, "
+            f"and outbox_limit is {self.outbox_limit}; return from the hook when emit answers DEFERRED, and the node "
+            f"goes on when there is room"
         )
 
     cdef bint needs_outbox(self, Outlet outlet, object held, bint control) noexcept:
@@ -137,8 +137,8 @@ cdef class Sender:
         return edge.crowded(held)
 
     cdef int deliver(self, Outlet outlet, object held, bint control) except -1:
-        """Offer a copy to its edge by the edge's policy; what is refused waits in the outbox, behind what waits already.
-        Raises nothing but what kills a process."""
+        """Offer a copy to its edge by the edge's policy; what is refused waits in the outbox, behind what waits
+        already. Raises nothing but what kills a process."""
         cdef Ring waiting = outlet.deferred_control if control else outlet.deferred
         cdef int answer
         if held is None:
@@ -159,8 +159,8 @@ cdef class Sender:
         except Exception as error:
             edge.note_dropped(True)
             safe_log(
-                log, logging.ERROR, "%s: the policy of the edge raised; the message is dropped", edge.id, exc_info=error,
-                extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
+                log, logging.ERROR, "%s: the policy of the edge raised; the message is dropped", edge.id,
+                exc_info=error, extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
             )
             return VERDICT_DROPPED
         if answer == ANSWER_CLOSED:

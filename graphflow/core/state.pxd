@@ -115,8 +115,8 @@ cdef struct NodeList:
     NodeState* last
 
 cdef struct Crew:
-    # The workers that run some nodes, and those of the nodes that are ready. All nodes share one crew but dedicated ones,
-    # which have a crew of one worker each.
+    # The workers that run some nodes, and those of the nodes that are ready. All nodes share one crew but dedicated
+    # ones, which have a crew of one worker each.
     NodeList levels[4]
     int ratio[3]
     int credit[3]

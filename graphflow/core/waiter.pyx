@@ -132,5 +132,7 @@ cdef int64_t timeout_ns_of(object timeout) except -2:
     if not seconds >= 0:
         raise ValueError(f"timeout must be zero or more seconds, or None to wait for ever, not {timeout!r}")
     if seconds > TIMEOUT_MAX:
-        raise OverflowError(f"timeout must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {timeout!r}")
+        raise OverflowError(
+            f"timeout must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {timeout!r}"
+        )
     return <int64_t>(seconds * 1e9)

@@ -13,6 +13,9 @@ PRELUDE = """
 import os, signal, sys, threading, time
 from graphflow import Coalesce, Edge, Message, MessageType
 
+# Whoever starts the tests in the background may have left SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 def asleep():
     # State and context switches of the main thread: the same twice when it sleeps.
     try:

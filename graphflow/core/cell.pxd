@@ -26,6 +26,9 @@ cdef class Cell(Sender):
     cdef readonly object node
     cdef object engine
     cdef readonly list inlets
+    cdef int left                   # of the batch of this turn
+    cdef int lanes_done             # control messages that the dispatcher has not been told of
+    cdef bint cut                   # the turn was cut for something more urgent
     cdef bint warned                # that what a hook returns is ignored
     cdef bint may_emit              # a hook that may emit is running
     cdef readonly bint over         # the run has ended: nothing may be emitted any more (set by the keeper)

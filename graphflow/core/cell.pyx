@@ -77,44 +77,49 @@ cdef class Cell(Sender):
     # ======================================================================================== a turn
 
     cdef int turn(self) except -1:
-        """Run the node until its turn ends. The worker has entered it."""
+        """Run the node until its turn ends. The worker has entered it, and has left it when this returns.
+
+        end_turn comes last: after it another worker may be inside, and nothing here may be touched."""
         cdef Context* context = here()
         cdef void* outer = context.turn
         context.turn = <void*>self
         self.may_emit = True
+        self.cut = False
         try:
             self.run()
         except BaseException as error:      # not a hook's: of a policy in a flush, of memory, of the runtime itself
             self.crash(error)
-        finally:
-            self.may_emit = False
-            context.turn = outer
+        context.turn = outer
+        self.may_emit = False
+        self.dispatch.end_turn(self.state, self.cut, self.left, self.lanes_done)
+        return 0
 
     cdef int crash(self, object error) except -1:
         """The turn was cut off by an exception: the graph stops, and the node is left in order."""
         cdef Inlet inlet
-        self.engine.fatal(self.path, error)
+        self.left = 0
         for inlet in self.inlets:       # one of them was being taken from
             self.dispatch.inlet_left(&inlet.state, False)
             self.dispatch.inlet_left(&inlet.state, True)
-        self.dispatch.end_turn(self.state, False, 0, 0)
+        self.engine.fatal(self.path, error)
         return 0
 
     cdef int run(self) except -1:
         cdef NodeState* state = self.state
         cdef InletState* inlet = NULL
-        cdef int left = state.batch_left
         cdef int quantum = 0
-        cdef int lanes_done = 0
-        cdef Work work = NO_WORK
+        cdef Work work
         cdef bint first = True
-        while left > 0:
+        self.left = state.batch_left
+        self.lanes_done = 0
+        while self.left > 0:
             self.show_outbox()
-            work = self.dispatch.choose(state, &inlet, &quantum, lanes_done, first)
+            work = self.dispatch.choose(state, &inlet, &quantum, self.lanes_done, first)
             first = False
-            lanes_done = 0
-            quantum = min(quantum, left)
+            self.lanes_done = 0
+            quantum = min(quantum, self.left)
             if work == NO_WORK or work == CUT_WORK:
+                self.cut = work == CUT_WORK
                 break
             elif work == HOOK_WORK:
                 self.hook()
@@ -122,19 +127,17 @@ cdef class Cell(Sender):
             elif work == FLUSH_WORK:
                 self.flush()
             elif work == CONTROL_WORK:
-                lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
-                left -= lanes_done
+                self.lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
+                self.left -= self.lanes_done
             elif work == TICK_WORK:
-                left -= self.tick()
+                self.left -= self.tick()
             elif work == HELD_WORK:
-                left -= self.drive(self.held_control if self.held_control is not None else self.held, quantum)
+                self.left -= self.drive(self.held_control if self.held_control is not None else self.held, quantum)
             elif work == DATA_WORK:
-                left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
+                self.left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
             elif work == SOURCE_WORK:
-                left -= self.pull(quantum)
-        self.show_outbox()
-        self.dispatch.end_turn(state, work == CUT_WORK, left, lanes_done)
-        return 0
+                self.left -= self.pull(quantum)
+        return self.show_outbox()
 
     cdef bint interrupted(self, int level) noexcept:
         """At a message boundary: must the worker look up from what it is doing?"""

@@ -26,7 +26,7 @@ from graphflow.core.policy cimport (
     VERDICT_BLOCKED,
     VERDICT_OK,
     Coalesce,
-    check_policy,
+    require_policy,
     kind_of,
     put_result,
 )
@@ -94,7 +94,7 @@ cdef class Edge(CheckedQueue):
             raise TypeError(f"sizeof must be callable as sizeof(payload) or None, not {size_of!r}")
         self.limit = positive(capacity, "capacity")
         self.lane_limit = positive(control_capacity, "control_capacity")
-        self.policy = Block() if default_policy is None else check_policy(default_policy, "default_policy")
+        self.policy = Block() if default_policy is None else require_policy(default_policy, "default_policy")
         self.policy_kind = kind_of(self.policy)
         self.spec = spec
         self.clock = SYSTEM_CLOCK
@@ -228,7 +228,7 @@ cdef class Edge(CheckedQueue):
         return put_result(answer)
 
     cdef int check_put_policy(self, object policy) except -1:
-        check_policy(policy, "policy")
+        require_policy(policy, "policy")
         if self.index is not None:
             raise ValueError(f"{self.id} conflates by key: every put must use the edge's own policy, not {policy!r}")
         if isinstance(policy, Coalesce) and (<Coalesce>policy).key is not None:

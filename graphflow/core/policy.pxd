@@ -22,6 +22,6 @@ cdef class Coalesce(BuiltinPolicy):
     cdef readonly object key
 
 cdef PolicyKind kind_of(object policy) except *
-cpdef object check_policy(object policy, str argument)
+cdef object require_policy(object policy, str argument)
 cdef object put_result(int verdict)
 cdef int ask(object policy, Py_ssize_t capacity, Py_ssize_t size, object item) except -1

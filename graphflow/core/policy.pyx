@@ -126,7 +126,7 @@ cdef PolicyKind kind_of(object policy) except *:
     return (<BuiltinPolicy>policy).kind if isinstance(policy, BuiltinPolicy) else POLICY_CUSTOM
 
 
-cpdef object check_policy(object policy, str argument):
+cdef object require_policy(object policy, str argument):
     """`policy` itself, or TypeError naming the argument."""
     if isinstance(policy, type) or not callable(getattr(policy, "on_enqueue", None)):
         raise TypeError(
@@ -134,6 +134,11 @@ cpdef object check_policy(object policy, str argument):
             f"on_enqueue(capacity, size, item)), not {policy!r}"
         )
     return policy
+
+
+def check_policy(policy, argument):
+    """`policy` itself, or TypeError naming the argument."""
+    return require_policy(policy, argument)
 
 
 cdef int ask(object policy, Py_ssize_t capacity, Py_ssize_t size, object item) except -1:

@@ -142,6 +142,7 @@ def test_a_dropped_graph_is_freed_with_its_scheduler() -> None:
     assert [ref() for ref in refs] == [None] * 5
 
 
+@pytest.mark.untraced
 def test_a_thousand_runs_leak_no_threads_and_no_memory() -> None:
     last = Collect()
     graph = chain(Map("map"), last)

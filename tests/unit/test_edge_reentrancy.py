@@ -162,6 +162,7 @@ def test_a_finalizer_that_fails_does_no_harm(policy: Policy | None) -> None:
     assert edge.is_empty()
 
 
+@pytest.mark.untraced
 def test_a_collection_in_the_middle_of_anything_does_no_harm() -> None:
     thresholds = gc.get_threshold()
     edge = make_edge(4, Latest(), ttl_s=3600)
@@ -206,6 +207,7 @@ def test_sizeof_may_use_the_edge() -> None:
     assert drained(edge) == [1]
 
 
+@pytest.mark.untraced
 def test_a_waiting_puts_item_is_released_when_the_put_gives_up() -> None:
     done: list[object] = []
     edge = make_edge(1)

@@ -229,8 +229,8 @@ cdef class EdgeContents:
 
     cdef void came_back(self, Wait* wait, int answer) noexcept:
         """Under the lock: an offer with `wait` has its answer. If it was called back the next may be: one that waited
-        for a claim, one of the same key, which needs no room but may only be merged, else the longest-waiting. Refused
-        for want of room, it waits again and nobody is called."""
+        for a claim, one of the same key, which needs no room but may only be merged, else the longest-waiting. The
+        chain ends when the longest-waiting itself is refused: it waits again and nobody is called."""
         cdef Wait* following = self.putters.first
         cdef bint merge_only
         if wait == NULL or wait != self.returning:
@@ -240,14 +240,16 @@ cdef class EdgeContents:
         wait.merge_only = False
         if self.claim == NULL and self.claim_waiters.first != NULL:
             self.call_back(self.claim_waiters.first)
-        elif following != NULL and not self.special & CLOSED and (answer != ANSWER_WAIT or merge_only):
-            if self.special & KEYED and not merge_only:
+        elif following != NULL and not self.special & CLOSED:
+            if self.special & KEYED and answer != ANSWER_WAIT:
                 while following != NULL and (<Entry>following.item).hash != (<Entry>wait.item).hash:
                     following = following.next
-            if following == NULL:
-                following = self.putters.first
-            following.merge_only = following != self.putters.first
-            self.call_back(following)
+                if following == NULL:
+                    following = self.putters.first
+                following.merge_only = following != self.putters.first
+                self.call_back(following)
+            elif answer != ANSWER_WAIT or merge_only or following != wait:
+                self.call_back(following)
         self.show_waiters()
 
     # ======================================================================================== time to live and keys

@@ -288,3 +288,34 @@ def test_getters_that_met_a_claim_on_a_closed_edge_sleep() -> None:
     contest.let_go.set()
     assert call.was_closed()
     assert sum(isinstance(other.exception(DEADLINE_S), EdgeClosed) for other in calls) == 2
+
+
+def test_room_made_while_a_claim_waiter_looks_again_goes_to_the_next() -> None:
+    """Payloads are (key, size, what). All of "k": a merge with "big" never fits, one with "owner" loses its rounds."""
+
+    def merge(old: tuple[str, int, str], new: tuple[str, int, str]) -> tuple[str, int, str]:
+        if new[2] == "big":
+            return "k", 30, "big"
+        if new[2] == "owner":
+            rounds.append(1)
+            if len(rounds) <= ROUNDS:
+                edge.try_put(("k", 8, "nested"))
+            else:
+                calls.append(waiting_put(edge, ("p", 8, "patient")))
+                calls.append(waiting_put(edge, ("k", 1, "big")))
+        return "k", 8, f"{new[2]} {len(rounds)}"
+
+    rounds: list[int] = []
+    calls: list[Call] = []
+    policy = Coalesce(merge, key=lambda payload: payload[0])
+    edge = make_edge(100, policy, max_bytes=20, sizeof=lambda payload: payload[1])
+    edge.put_many([("h", 6, "head"), ("k", 8, "item")])
+    # The claim is given up when the put ends, which calls "big" back. Before that has run the get makes room.
+    taken = (edge.put(("k", 8, "owner")), edge.try_get())
+    assert taken == (PutResult.COALESCED, ("h", 6, "head"))
+    patient, big = calls
+    assert patient.outcome() is PutResult.OK
+    assert not big.done()
+    assert edge.get() == ("k", 8, f"owner {ROUNDS + 1}")
+    assert big.outcome() is PutResult.OK
+    assert drained(edge) == [("p", 8, "patient"), ("k", 1, "big")]

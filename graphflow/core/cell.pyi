@@ -1,43 +1,11 @@
-from typing import Any
+from graphflow.core.handler import Handler
 
-from graphflow.core.edge import Edge
-from graphflow.node import Node
-
-class Cell:
+class Cell(Handler):
     """A node in a run."""
 
     @property
-    def node(self) -> Node: ...
-    @property
     def path(self) -> str: ...
-    @property
-    def handled(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
-    @property
-    def abandoned(self) -> int: ...
-    @property
-    def in_handler(self) -> int: ...
-    @property
-    def ticks(self) -> int: ...
-    @property
-    def error_count(self) -> int: ...
-    @property
-    def errors(self) -> list[BaseException]: ...
-    @property
-    def source_failed(self) -> bool: ...
-    @property
-    def inlets(self) -> list[Inlet]: ...
     @property
     def over(self) -> bool: ...
     def release(self) -> None:
         """After the run: let go of everything that refers back to it."""
-
-class Inlet:
-    """Where an edge enters a node."""
-
-    @property
-    def edge(self) -> Edge[Any]: ...
-
-class Suspended:
-    """A generator handler between two of its values."""

@@ -1,35 +1,19 @@
-# A node in a run: the turn of a worker inside it, what its hooks send, and what happens when they fail.
+# A node in a run: the turn of a worker inside it, and its life-cycle hooks.
 #
-# The dispatcher decides what the worker does next (choose); this file does it. One worker is inside a cell at a time,
-# so nothing here is locked: the fields belong to that worker. Hooks run with no lock held.
-#
-# A turn ends at a message boundary when there is nothing more to do, the batch is used up, something was deferred (the
-# outbox masks the rest), or something above it became ready (`poke` for its own node, `urgent` for others: two relaxed
-# peeks a message).
+# The dispatcher decides what the worker does next (choose); this file and handler.pyx do it. A turn ends when there is
+# nothing more to do, the batch is used up, or something more urgent is ready elsewhere.
 
-import logging
-import traceback
-
-from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.context cimport Context, here
-from graphflow.core.edge cimport Edge
-from graphflow.core.lock cimport peek
-from graphflow.core.message cimport KIND_DATA, Message, make_message
-from graphflow.core.sender cimport Sender
+from graphflow.core.handler cimport Handler, Inlet
 from graphflow.core.state cimport (
-    CONTROL_OUTBOX,
     CONTROL_WORK,
     CUT_WORK,
     DATA_WORK,
-    DRAINING,
     DRAIN_HOOK,
     FLUSH_WORK,
     HELD_WORK,
     HOOK_WORK,
-    LANE_LEVEL,
     NO_WORK,
-    OUTBOX,
-    PAUSED,
     SOURCE_WORK,
     START_HOOK,
     STOP_HOOK,
@@ -40,38 +24,11 @@ from graphflow.core.state cimport (
     Work,
 )
 
-from graphflow.config import ErrorPolicy
-from graphflow.logs import safe_log
-
 cdef extern from "Python.h":
-    bint PyGen_CheckExact(object value) noexcept
     bint PyCoro_CheckExact(object value) noexcept
 
-cdef enum:
-    ERRORS_KEPT = 8             # exceptions kept of each node; all are counted
-    ERRORS_LOGGED = 16          # of each node, then only powers of two
 
-cdef object GOVERN_STOP_NODE = ErrorPolicy.STOP_NODE
-cdef object GOVERN_STOP_GRAPH = ErrorPolicy.STOP_GRAPH
-
-log = logging.getLogger("graphflow.node")
-
-
-cdef class Inlet(EdgeEnd):
-    """Where an edge enters a node; see the declarations."""
-
-    cdef void arrived(self, bint control) noexcept:
-        self.dispatch.arrived(&self.state, control)
-
-    cdef void shut(self) noexcept:
-        self.dispatch.input_closed(&self.state)
-
-
-cdef class Suspended:
-    """A generator handler between two of its values; see the declarations."""
-
-
-cdef class Cell(Sender):
+cdef class Cell(Handler):
     """A node in a run; see the declarations."""
 
     # ======================================================================================== a turn
@@ -139,213 +96,6 @@ cdef class Cell(Sender):
                 self.left -= self.pull(quantum)
         return self.show_outbox()
 
-    cdef bint interrupted(self, int level) noexcept:
-        """At a message boundary: must the worker look up from what it is doing?"""
-        return (
-            self.outbox > 0 or self.control_outbox > 0 or self.held is not None or self.held_control is not None
-            or peek(self.state.poke) != 0 or peek(self.state.crew.urgent) > level
-        )
-
-    # ======================================================================================== handling
-
-    cdef int take_data(self, Inlet inlet, int quantum) except -1:
-        """Handle up to `quantum` data messages of one input; returns how many."""
-        cdef Edge edge = inlet.edge
-        cdef int level = inlet.state.band
-        cdef int done = 0
-        cdef object item
-        while done < quantum:
-            item = edge.take_plain() if not edge.wraps else None
-            if item is None:
-                item = edge.take_data(True)
-                if item is None:
-                    return done         # seen empty: the edge tells of the next item
-            done += 1
-            self.handle(inlet.port, item, level)
-            if self.interrupted(level):
-                break
-        self.dispatch.inlet_left(&inlet.state, False)
-        return done
-
-    cdef int take_lane(self, Inlet inlet, int quantum) except -1:
-        """Handle up to `quantum` control messages of one input; returns how many."""
-        cdef int done = 0
-        cdef object item
-        while done < quantum and self.control_outbox == 0:
-            item = inlet.edge.take_lane(True)
-            if item is None:
-                return done
-            done += 1
-            self.handle(inlet.port, item, LANE_LEVEL)
-            if self.held_control is not None or peek(self.state.poke) != 0:
-                break
-        self.dispatch.inlet_left(&inlet.state, True)
-        return done
-
-    cdef int handle(self, str port, object item, int level) except -1:
-        """Call on_message with one item."""
-        cdef Message message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
-        cdef Message before = self.current      # a control message may come while another handler is suspended
-        cdef object result
-        self.current = message
-        self.in_handler += 1
-        try:
-            result = self.on_message(port, message)
-            if result is None:
-                self.handled += 1
-            else:
-                self.settle(result, message, level, "on_message")
-        except BaseException as error:
-            self.failed += 1
-            self.fail("on_message", error, message, True)
-        finally:
-            self.in_handler -= 1
-            self.current = before
-        return 0
-
-    cdef int settle(self, object result, Message message, int level, str hook) except -1:
-        """A hook returned something: a generator is driven, anything but a coroutine is ignored."""
-        cdef Suspended suspended
-        if PyCoro_CheckExact(result):
-            result.close()
-            raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
-        if not PyGen_CheckExact(result):
-            self.handled += message is not None
-            if not self.warned:
-                self.warned = True
-                safe_log(
-                    log, logging.WARNING,
-                    "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
-                    self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
-                )
-            return 0
-        suspended = Suspended()
-        suspended.generator = result
-        suspended.message = message
-        suspended.level = level
-        suspended.hook = hook
-        if level == LANE_LEVEL:
-            self.held_control = suspended
-        else:
-            self.held = suspended
-        self.drive(suspended, self.state.batch_left)
-        return 0
-
-    cdef int drive(self, Suspended suspended, int quantum) except -1:
-        """Go on with a generator, up to `quantum` values; returns how many were emitted. It is suspended at the first
-        that finds no room, and between two when something more urgent is ready."""
-        cdef int done = 0
-        cdef Message before = self.current
-        cdef object thrown = None
-        cdef Py_ssize_t outbox = self.outbox
-        self.current = suspended.message
-        suspended.has_deferred = False
-        try:
-            while done < quantum or thrown is not None:
-                if thrown is None:
-                    value = next(suspended.generator)
-                else:
-                    value = suspended.generator.throw(thrown)
-                    thrown = None
-                done += 1
-                try:
-                    self.send_yielded(value)
-                except Exception as error:
-                    thrown = error          # the handler sees it where it yielded
-                suspended.has_deferred = self.outbox > outbox
-                if suspended.level != LANE_LEVEL and self.outbox > 0:
-                    suspended.has_deferred = True   # data waits behind whatever waits already, control only for its own
-                if thrown is None and (suspended.has_deferred or self.control_outbox > 0 or peek(self.state.poke) != 0):
-                    break
-            self.show_held()
-        except StopIteration:
-            self.handled += suspended.message is not None
-            self.let_go(suspended)
-        except BaseException as error:
-            self.failed += suspended.message is not None
-            self.let_go(suspended)
-            self.fail(suspended.hook, error, suspended.message, suspended.hook != "on_drain")
-        finally:
-            self.current = before
-        return done
-
-    cdef int let_go(self, Suspended suspended) except -1:
-        """A generator has ended."""
-        if self.held_control is suspended:
-            self.held_control = None
-        else:
-            self.held = None
-        return self.show_held()
-
-    cdef int show_held(self) except -1:
-        """Tell the dispatcher what is suspended; control goes on first."""
-        cdef Suspended first = self.held_control if self.held_control is not None else self.held
-        cdef int masks = OUTBOX | CONTROL_OUTBOX | PAUSED
-        if self.held_control is not None:
-            masks = CONTROL_OUTBOX | (OUTBOX if first.has_deferred else 0)
-        self.dispatch.set_held(
-            self.state, first is not None, self.held_control is not None, masks, first.level if first is not None else 0
-        )
-        return 0
-
-    cdef int tick(self) except -1:
-        self.ticks += 1
-        try:
-            result = self.node.on_tick()
-            if result is not None:
-                self.settle(result, None, 0, "on_tick")
-        except BaseException as error:
-            self.fail("on_tick", error, None, True)
-        return 1
-
-    cdef int pull(self, int quantum) except -1:
-        """Take up to `quantum` values from a source; returns how many. It ends when it is exhausted, has raised, is
-        told to (draining), or has nobody left to send to."""
-        cdef int done = 0
-        cdef object thrown = None
-        cdef object value
-        if peek(self.dispatch.phase) == DRAINING or self.all_closed():
-            self.end_source()
-            return 0
-        try:
-            while done < quantum or thrown is not None:
-                if thrown is None:
-                    value = next(self.source)
-                else:
-                    value = self.source.throw(thrown)
-                    thrown = None
-                done += 1
-                try:
-                    self.send_yielded(value)
-                except Exception as error:
-                    if not hasattr(self.source, "throw"):
-                        raise
-                    thrown = error
-                if thrown is None and self.interrupted(0):
-                    break
-            return done
-        except StopIteration:
-            self.source = None
-            self.dispatch.source_ended(self.state)
-        except BaseException as error:
-            self.source = None
-            self.source_failed = True
-            self.dispatch.source_ended(self.state)
-            self.fail("produce", error, None, True)
-        return done + 1
-
-    cdef int end_source(self) except -1:
-        """Close the generator of produce(): its finally blocks run, and may still emit."""
-        source, self.source = self.source, None
-        self.dispatch.source_ended(self.state)
-        try:
-            if hasattr(source, "close"):
-                source.close()
-        except BaseException as error:
-            self.source_failed = True
-            self.fail("produce", error, None, False)
-        return 0
-
     # ======================================================================================== life cycle
 
     cdef int hook(self) except -1:
@@ -376,16 +126,6 @@ cdef class Cell(Sender):
             self.open_source()
         return 0
 
-    cdef int open_source(self) except -1:
-        """Call produce(); an error here is the source's, not the start's."""
-        try:
-            self.source = iter(self.node.produce())
-        except BaseException as error:
-            self.source_failed = True
-            self.dispatch.source_ended(self.state)
-            self.fail("produce", error, None, True)
-        return 0
-
     cdef int drain_hook(self) except -1:
         try:
             result = self.node.on_drain()
@@ -410,71 +150,10 @@ cdef class Cell(Sender):
         self.dispatch.hook_done(self.state, STOP_HOOK, False)
         return 0
 
-    cdef int abandon_held(self) except -1:
-        """Close suspended handlers: their messages are abandoned."""
-        cdef Suspended suspended
-        for suspended in (self.held_control, self.held):
-            if suspended is None:
-                continue
-            self.abandoned += suspended.message is not None
-            self.let_go(suspended)
-            try:
-                suspended.generator.close()
-            except BaseException as error:
-                self.fail(suspended.hook, error, suspended.message, False)
-        return 0
-
     cdef int refuse_coroutine(self, object result, str hook) except -1:
         if PyCoro_CheckExact(result):
             result.close()
             raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
-        return 0
-
-    cdef int close_inputs(self) except -1:
-        """The node is stopped: its edges take nothing more, what is queued for it counts as dropped (closed)."""
-        cdef Inlet inlet
-        for inlet in self.inlets:
-            inlet.edge.shut()
-            inlet.edge.clear_out(0, True)
-        return 0
-
-    # ======================================================================================== errors
-
-    cdef int fail(self, str hook, object error, Message message, bint governed) except -1:
-        """An exception left a hook. `governed`: the node's error policy applies."""
-        self.error_count += 1
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self.engine.fatal(self.path, error)
-            return 0
-        if self.has_on_error:
-            try:
-                self.node.on_error(error, message)
-            except BaseException as second:
-                self.report("on_error", second)
-        self.report(hook, error)
-        if len(self.errors) < ERRORS_KEPT:
-            self.errors.append(release_frames(error))
-        if governed and self.error_policy is GOVERN_STOP_GRAPH:
-            self.engine.fatal(self.path, error)
-        elif governed and self.error_policy is GOVERN_STOP_NODE:
-            self.dispatch.stop_node(self.state)
-            self.abandon_held()
-            if self.source is not None:
-                self.end_source()
-            self.close_inputs()
-        return 0
-
-    cdef int report(self, str hook, object error) except -1:
-        """Log an error of the node; a flood of them is thinned out, and says so."""
-        cdef int64_t count = self.error_count
-        if count > ERRORS_LOGGED and count & (count - 1):
-            return 0
-        safe_log(
-            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s",
-            self.path, hook, type(error).__name__, count,
-            "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
-            exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
-        )
         return 0
 
     def release(self):
@@ -487,14 +166,3 @@ cdef class Cell(Sender):
         self.source = None
         self.held = None
         self.held_control = None
-
-
-cdef object release_frames(object error):
-    """The error with its traceback's frames emptied: it is kept, the messages in them are not."""
-    cdef int depth = 0
-    chained = error
-    while chained is not None and depth < 16:
-        traceback.clear_frames(chained.__traceback__)
-        chained = chained.__cause__ if chained.__cause__ is not None else chained.__context__
-        depth += 1
-    return error

@@ -1,4 +1,3 @@
-from graphflow.core.cell cimport Cell, Inlet
 from graphflow.core.dispatch cimport Dispatch
 from libc.stdint cimport int64_t
 

@@ -8,11 +8,12 @@ import threading
 
 from libc.stdint cimport int64_t
 
-from graphflow.core.cell cimport Cell, Inlet
+from graphflow.core.cell cimport Cell
 from graphflow.core.clock cimport SYSTEM_CLOCK
 from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
+from graphflow.core.handler cimport Inlet
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring

@@ -27,7 +27,8 @@ except ImportError as error:
         f"checkout ({error})"
     ) from error
 
-from graphflow.config import ErrorPolicy, PriorityBand, SchedulerConfig
+from graphflow.config import PriorityBand, SchedulerConfig
+from graphflow.error_policy import DeadLetter, ErrorPolicy
 from graphflow.errors import (
     BackpressureError,
     EdgeClosed,
@@ -49,6 +50,7 @@ __all__ = [
     "BackpressureError",
     "Block",
     "Coalesce",
+    "DeadLetter",
     "Drop",
     "Edge",
     "EdgeClosed",

@@ -1,12 +1,13 @@
-"""How a scheduler runs: bands, error policies and settings, checked when they are made."""
+"""How a scheduler runs: bands and settings, checked when they are made."""
 
 from __future__ import annotations
 
 import enum
-import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from graphflow.amounts import seconds, whole
+from graphflow.error_policy import ErrorPolicy
 
 
 class PriorityBand(enum.IntEnum):
@@ -17,17 +18,6 @@ class PriorityBand(enum.IntEnum):
     CONTROL = 3
 
 
-class ErrorPolicy(enum.Enum):
-    """What an exception in a node's `on_message`, `on_tick` or `produce` does beyond being logged and counted."""
-
-    CONTINUE = "continue"
-    """Nothing: the message counts as failed and the node goes on."""
-    STOP_NODE = "stop_node"
-    """The node is stopped: `on_stop` runs, its inputs are closed, what is queued for it counts as dropped."""
-    STOP_GRAPH = "stop_graph"
-    """The graph stops without draining, and `run()` or `wait()` raises the error."""
-
-
 def band_of(value: object) -> PriorityBand:
     """A PriorityBand from one or from its number; ValueError or TypeError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -36,27 +26,6 @@ def band_of(value: object) -> PriorityBand:
         return PriorityBand(value)
     except ValueError:
         raise ValueError(f"priority must be PriorityBand.CONTROL (3), HIGH (2) or NORMAL (1), not {value!r}") from None
-
-
-def _whole(name: str, value: object, lowest: int, highest: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if not lowest <= value <= highest:
-        raise ValueError(f"{name} must be from {lowest} to {highest}, not {value!r}")
-    return value
-
-
-def seconds(name: str, value: object, *, zero: bool = True) -> float:
-    """A finite number of seconds as a float; TypeError or ValueError naming `name`."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if math.isnan(value) or value < 0 or (value == 0 and not zero):
-        raise ValueError(f"{name} must be {'zero or more' if zero else 'more than zero'} seconds, not {value!r}")
-    if value > threading.TIMEOUT_MAX:
-        raise OverflowError(
-            f"{name} must be at most {threading.TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {value!r}"
-        )
-    return float(value)
 
 
 @dataclass(frozen=True)
@@ -79,12 +48,12 @@ class SchedulerConfig:
     """For nodes that do not set their own."""
 
     def __post_init__(self) -> None:
-        _whole("workers", self.workers, 1, 1024)
+        whole("workers", self.workers, 1, 1024)
         tick = seconds("tick_interval_ms", self.tick_interval_ms, zero=False)
         if not 0.01 <= tick <= 1e12:
             raise ValueError(f"tick_interval_ms must be from 0.01 to 1e12 milliseconds, not {self.tick_interval_ms!r}")
-        _whole("max_batch_per_node", self.max_batch_per_node, 1, 2**31 - 1)
-        _whole("outbox_limit", self.outbox_limit, 1, 2**31 - 1)
+        whole("max_batch_per_node", self.max_batch_per_node, 1, 2**31 - 1)
+        whole("outbox_limit", self.outbox_limit, 1, 2**31 - 1)
         seconds("shutdown_timeout_s", self.shutdown_timeout_s)
         if not isinstance(self.error_policy, ErrorPolicy):
             raise TypeError(f"error_policy must be an ErrorPolicy, not {self.error_policy!r}")
@@ -92,5 +61,5 @@ class SchedulerConfig:
         if isinstance(ratio, str) or not isinstance(ratio, Sequence) or len(ratio) != 3:
             raise TypeError(f"fairness_ratio must be three whole numbers (CONTROL, HIGH, NORMAL), not {ratio!r}")
         for share in ratio:
-            _whole("fairness_ratio", share, 1, 1_000_000)
+            whole("fairness_ratio", share, 1, 1_000_000)
         object.__setattr__(self, "fairness_ratio", tuple(ratio))

@@ -11,8 +11,8 @@ from graphflow.core.port import Port, PortDirection, PortSpec, check_name
 from graphflow.validation import listing, nearest
 
 if TYPE_CHECKING:
-    from graphflow.config import ErrorPolicy
     from graphflow.core.message import Message
+    from graphflow.error_policy import ErrorPolicy
 
 PortDeclaration = str | PortSpec | Port
 PortDeclarations = PortDeclaration | Iterable[PortDeclaration]

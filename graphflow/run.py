@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from graphflow.core.engine import Engine
+from graphflow.core.loop import LoopWorker
 from graphflow.logs import safe_log
 from graphflow.report import ShutdownReport
 
@@ -41,10 +42,9 @@ class Run:
         self.process = os.getpid()  # a forked child has the object but not the threads
         self._name = name
         self._timeout_s = config.shutdown_timeout_s
-        self._threads = [self._thread(self.engine.work, f"worker-{number}", 0) for number in range(config.workers)]
-        self._threads += [
-            self._thread(self.engine.work, f"dedicated-{crew}", crew) for crew in range(1, self.engine.crews)
-        ]
+        self._workers = config.workers
+        self._threads: list[threading.Thread] = []
+        self._loop: LoopWorker | None = None
         self._keeper = self._thread(self._keep, "keeper")
 
     def _thread(self, target: object, role: str, *args: object) -> threading.Thread:
@@ -58,6 +58,7 @@ class Run:
     def launch(self) -> None:
         """Tie the nodes to this run and start the threads. If that cannot be done, nothing has happened."""
         self.engine.claim()
+        self._threads = self._make_threads()
         started: list[threading.Thread] = []
         try:
             for thread in [*self._threads, self._keeper]:
@@ -68,8 +69,21 @@ class Run:
             self.engine.begin()  # asked to stop before it began: every thread leaves
             for thread in started:
                 thread.join()
+            if self._loop is not None:
+                self._loop.close()
             self.engine.disclaim()
             raise
+
+    def _make_threads(self) -> list[threading.Thread]:
+        """One for each worker and dedicated node, and one for the event loop if a node needs it."""
+        engine = self.engine
+        threads = [self._thread(engine.work, f"worker-{number}", 0) for number in range(self._workers)]
+        dedicated = [crew for crew in range(1, engine.crews) if crew != engine.loop_crew]
+        threads += [self._thread(engine.work, f"dedicated-{crew}", crew) for crew in dedicated]
+        if engine.loop_crew:
+            self._loop = LoopWorker(engine, engine.loop_crew)
+            threads.append(self._thread(self._loop.work, "loop"))
+        return threads
 
     def open(self) -> None:
         """Join the edges and start the nodes; returns after the last on_start."""
@@ -104,7 +118,7 @@ class Run:
             self._threads.append(thread)
 
     def _conclude(self) -> None:
-        abandoned = self.engine.inside()
+        abandoned = self.engine.left_inside()
         undelivered: dict[str, int] = {}
         try:
             undelivered = self.engine.conclude()

@@ -15,16 +15,18 @@ from signal import SIGINT, SIGTERM, Signals
 from types import TracebackType
 from typing import Any, Self
 
-from graphflow.config import PriorityBand, SchedulerConfig, band_of, seconds
+from graphflow.amounts import seconds
+from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
 from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
 from graphflow.handles import Input, Output
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
+from graphflow.settings import check_dead_letter_port
 from graphflow.signals import stop_signals
 from graphflow.subgraph import Subgraph
-from graphflow.topology import Plan, check, plan
+from graphflow.topology import Plan, check, nodes_of, plan
 from graphflow.validation import error, nearest
 
 log = logging.getLogger("graphflow.scheduler")
@@ -71,10 +73,7 @@ class Scheduler:
         self._refuse_child()
         with self._lock:
             self._refuse_running("register")
-            issues = check([*self._items, item])
-            errors = [issue for issue in issues if issue.level == "error"]
-            if errors:
-                raise GraphValidationError(errors)
+            self._checked([*self._items, item])
             for issue in check([item]):
                 log.warning("%s", issue, extra={"event": "graph_warning", "code": issue.code})
             self._plan = plan([*self._items, item])
@@ -116,7 +115,8 @@ class Scheduler:
                     f"a hook of the earlier run has not returned yet, in {', '.join(self._run.still_inside())}; "
                     f"use another Scheduler"
                 )
-            self._validate()
+            self._checked(self._items)
+            self._plan = plan(self._items)
             for edge_id, capacity in self._capacities.items():
                 self._edge(edge_id).set_capacity(capacity)
             for edge_id in self._bands:
@@ -151,9 +151,13 @@ class Scheduler:
             if not nested:
                 self._waiting.discard(me)
 
-    def _validate(self) -> None:
-        errors = [issue for issue in check(self._items) if issue.level == "error"]
-        self._plan = plan(self._items)
+    def _checked(self, items: list[Subgraph | Node]) -> None:
+        """Raise GraphValidationError with all errors of what is or is to be registered."""
+        errors = [issue for issue in check(items) if issue.level == "error"]
+        if not errors:  # else a node may lack what is looked at here
+            for path, node in [placed for item in items for placed in nodes_of(item)]:
+                if node.error_policy is None:
+                    errors += check_dead_letter_port(path, node, self.config.error_policy)
         if errors:
             raise GraphValidationError(errors)
 

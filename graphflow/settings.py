@@ -5,33 +5,73 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING
 
-from graphflow.validation import ValidationIssue, error
+from graphflow.error_policy import ErrorPolicy
+from graphflow.validation import ValidationIssue, error, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from graphflow.node import Node
 
-_HOOKS = ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "on_error", "produce")
+HOOKS = ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "on_error", "produce")
+
+_CONCURRENCY_MAX = 1024
 
 
 def check_settings(name: str, node: Node) -> list[ValidationIssue]:
-    """UNSUPPORTED for what this version cannot run, BAD_TICK for a tick interval that is none."""
-    issues = []
-    for hook in _HOOKS:
-        method = getattr(node, hook, None)
-        if inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method):
-            issues += [_unsupported(name, f"{hook} is async", "make it a plain method")]
-    if node.max_concurrency != 1:
-        issues += [_unsupported(name, f"max_concurrency is {node.max_concurrency!r}", "leave it at 1")]
+    """BAD_TICK, BAD_CONCURRENCY and BAD_ERROR_POLICY for attributes that are none, or that do not go together."""
+    return [*_check_tick(name, node), *_check_concurrency(name, node), *_check_error_policy(name, node)]
+
+
+def is_async(node: Node) -> bool:
+    """True if a hook of the node is an `async def`: all its hooks run on the event loop."""
+    methods = [getattr(node, hook, None) for hook in HOOKS]
+    return any(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
+
+
+def check_dead_letter_port(name: str, node: Node, policy: ErrorPolicy) -> list[ValidationIssue]:
+    """BAD_ERROR_POLICY if the policy sends dead letters to a port that the node does not have."""
+    port = policy.final.port
+    outputs = [each.name for each in node.outputs]
+    if port is None or port in outputs:
+        return []
+    advice = f"declare it, or give the node an error_policy of its own ({nearest(port, outputs)})"
+    message = f"node {name!r}: dead letters go to an output port {port!r}, which it does not have; {advice}"
+    return [error("BAD_ERROR_POLICY", message)]
+
+
+def _check_tick(name: str, node: Node) -> Iterator[ValidationIssue]:
     interval = node.tick_interval_ms
     if interval is not None and not _is_interval(interval):
         allowed = "from 0.01 to 1e12 milliseconds, or None for the scheduler's"
-        issues += [error("BAD_TICK", f"node {name!r}: tick_interval_ms must be {allowed}, not {interval!r}")]
-    return issues
-
-
-def _unsupported(name: str, what: str, advice: str) -> ValidationIssue:
-    return error("UNSUPPORTED", f"node {name!r}: {what}, which this version does not run yet; {advice}")
+        yield error("BAD_TICK", f"node {name!r}: tick_interval_ms must be {allowed}, not {interval!r}")
 
 
 def _is_interval(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.01 <= value <= 1e12
+
+
+def _check_concurrency(name: str, node: Node) -> Iterator[ValidationIssue]:
+    code = "BAD_CONCURRENCY"
+    limit = node.max_concurrency
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= _CONCURRENCY_MAX:
+        allowed = f"a whole number from 1 to {_CONCURRENCY_MAX}"
+        yield error(code, f"node {name!r}: max_concurrency must be {allowed}, not {limit!r}")
+    elif limit > 1 and callable(getattr(node, "produce", None)):
+        advice = "leave it at 1, and put the concurrent work into a node after it"
+        yield error(code, f"node {name!r}: max_concurrency is {limit}, but produce() is one generator; {advice}")
+    elif limit > 1 and node.dedicated:
+        yield error(code, f"node {name!r}: max_concurrency is {limit}, but a dedicated node has one thread; choose one")
+    if node.dedicated and is_async(node):
+        advice = "which runs async hooks; make them plain methods, or leave dedicated False"
+        yield error(code, f"node {name!r} is dedicated, but there is one event loop, the scheduler's, {advice}")
+
+
+def _check_error_policy(name: str, node: Node) -> list[ValidationIssue]:
+    policy = node.error_policy
+    if policy is None:
+        return []
+    if not isinstance(policy, ErrorPolicy):
+        allowed = "an ErrorPolicy, or None for the scheduler's"
+        return [error("BAD_ERROR_POLICY", f"node {name!r}: error_policy must be {allowed}, not {policy!r}")]
+    return check_dead_letter_port(name, node, policy)

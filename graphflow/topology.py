@@ -67,7 +67,7 @@ def plan(items: Sequence[Subgraph | Node]) -> Plan:
     Gives every edge its full path names. The name of a registered subgraph is no part of them,
     those of the subgraphs nested in it are.
     """
-    found = [PlacedNode(path, node) for item in items for path, node in _nodes(item)]
+    found = [PlacedNode(path, node) for item in items for path, node in nodes_of(item)]
     wires = [wire for item in items if isinstance(item, Subgraph) for wire in placed_wires(item)]
     inserted = {placed.path: index for index, placed in enumerate(found)}
     successors: list[list[int]] = [[] for _ in found]
@@ -82,7 +82,8 @@ def plan(items: Sequence[Subgraph | Node]) -> Plan:
     return Plan(nodes, groups, tuple(_link(wire, position) for wire in wires))
 
 
-def _nodes(item: Subgraph | Node) -> Sequence[tuple[str, Node]]:
+def nodes_of(item: Subgraph | Node) -> Sequence[tuple[str, Node]]:
+    """The nodes of what is registered, with the paths that name them in a run."""
     return [(item.name, item)] if isinstance(item, Node) else list(placed_nodes(item))
 
 
@@ -130,7 +131,7 @@ def _check_together(items: Sequence[Subgraph | Node]) -> list[ValidationIssue]:
         seen.add(id(item))
         if isinstance(item, Subgraph):
             roots.append(item)
-        nodes = _nodes(item)
+        nodes = nodes_of(item)
         for path, node in nodes:
             if path in taken and taken[path] is not node:
                 issues.append(_same_path(path))

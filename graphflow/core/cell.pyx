@@ -24,9 +24,6 @@ from graphflow.core.state cimport (
     Work,
 )
 
-cdef extern from "Python.h":
-    bint PyCoro_CheckExact(object value) noexcept
-
 
 cdef class Cell(Handler):
     """A node in a run; see the declarations."""
@@ -39,44 +36,47 @@ cdef class Cell(Handler):
         end_turn comes last: after it another worker may be inside, and nothing here may be touched."""
         cdef Context* context = here()
         cdef void* outer = context.turn
+        cdef void* outer_call = context.call
+        cdef Turn turn
+        turn.lanes_done = 0
+        turn.cut = turn.carried = False
+        turn.left = self.state.batch_left if self.state.limit == 1 else self.dispatch.batch
         context.turn = <void*>self
-        self.may_emit = True
-        self.cut = False
+        context.call = NULL
         try:
-            self.run()
+            self.run(&turn)
         except BaseException as error:      # not a hook's: of a policy in a flush, of memory, of the runtime itself
+            turn.left = 0
             self.crash(error)
         context.turn = outer
-        self.may_emit = False
-        self.dispatch.end_turn(self.state, self.cut, self.left, self.lanes_done)
+        context.call = outer_call
+        if not turn.carried:
+            self.dispatch.end_turn(self.state, turn.cut, turn.left, turn.lanes_done)
         return 0
 
     cdef int crash(self, object error) except -1:
         """The turn was cut off by an exception: the graph stops, and the node is left in order."""
         cdef Inlet inlet
-        self.left = 0
         for inlet in self.inlets:       # one of them was being taken from
             self.dispatch.inlet_left(&inlet.state, False)
             self.dispatch.inlet_left(&inlet.state, True)
         self.engine.fatal(self.path, error)
         return 0
 
-    cdef int run(self) except -1:
+    cdef int run(self, Turn* turn) except -1:
         cdef NodeState* state = self.state
         cdef InletState* inlet = NULL
         cdef int quantum = 0
         cdef Work work
         cdef bint first = True
-        self.left = state.batch_left
-        self.lanes_done = 0
-        while self.left > 0:
+        while turn.left > 0:
             self.show_outbox()
-            work = self.dispatch.choose(state, &inlet, &quantum, self.lanes_done, first)
+            work = self.dispatch.choose(state, &inlet, &quantum, turn.lanes_done, first)
             first = False
-            self.lanes_done = 0
-            quantum = min(quantum, self.left)
+            turn.lanes_done = 0
+            quantum = min(quantum, turn.left)
             if work == NO_WORK or work == CUT_WORK:
-                self.cut = work == CUT_WORK
+                turn.cut = work == CUT_WORK
                 break
             elif work == HOOK_WORK:
                 self.hook()
@@ -84,16 +84,16 @@ cdef class Cell(Handler):
             elif work == FLUSH_WORK:
                 self.flush()
             elif work == CONTROL_WORK:
-                self.lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
-                self.left -= self.lanes_done
+                turn.lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
+                turn.left -= turn.lanes_done
             elif work == TICK_WORK:
-                self.left -= self.tick()
+                turn.left -= self.tick()
             elif work == HELD_WORK:
-                self.left -= self.drive(self.held_control if self.held_control is not None else self.held, quantum)
+                turn.left -= self.drive(self.held_control if self.held_control is not None else self.held, quantum)
             elif work == DATA_WORK:
-                self.left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
+                turn.left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
             elif work == SOURCE_WORK:
-                self.left -= self.pull(quantum)
+                turn.left -= self.pull(quantum)
         return self.show_outbox()
 
     # ======================================================================================== life cycle
@@ -118,7 +118,7 @@ cdef class Cell(Handler):
         except BaseException as error:
             failed = True
             self.dispatch.source_ended(self.state)
-            self.fail("on_start", error, None, False)
+            self.fail("on_start", error, None, None, False)
         self.dispatch.hook_done(self.state, START_HOOK, failed)
         if failed:
             self.close_inputs()
@@ -130,9 +130,9 @@ cdef class Cell(Handler):
         try:
             result = self.node.on_drain()
             if result is not None:
-                self.settle(result, None, 0, "on_drain")
+                self.settle(result, None, None, 0, "on_drain")
         except BaseException as error:
-            self.fail("on_drain", error, None, False)
+            self.fail("on_drain", error, None, None, False)
         self.dispatch.hook_done(self.state, DRAIN_HOOK, False)
         return 0
 
@@ -146,14 +146,8 @@ cdef class Cell(Handler):
             if self.has_stop:
                 self.refuse_coroutine(self.node.on_stop(), "on_stop")
         except BaseException as error:
-            self.fail("on_stop", error, None, False)
+            self.fail("on_stop", error, None, None, False)
         self.dispatch.hook_done(self.state, STOP_HOOK, False)
-        return 0
-
-    cdef int refuse_coroutine(self, object result, str hook) except -1:
-        if PyCoro_CheckExact(result):
-            result.close()
-            raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
         return 0
 
     def release(self):

@@ -6,12 +6,14 @@ cdef extern from *:
     struct GfContext {
         long long scheduler;    /* token of the scheduler whose worker this thread is; 0 elsewhere */
         void *turn;             /* borrowed Cell of the hook that runs here; NULL outside hooks */
+        void *call;             /* borrowed Call that keeps what the hook emits; NULL where it is sent at once */
         int asking;             /* merge functions, policies and key comparisons that run on this thread */
     };
     """
     ctypedef struct Context "GfContext":
         long long scheduler
         void* turn
+        void* call
         int asking
 
 cdef Context* here() noexcept nogil

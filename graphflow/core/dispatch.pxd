@@ -1,8 +1,8 @@
-from graphflow.core.lifecycle cimport Lifecycle
+from graphflow.core.calls cimport Calls
 from graphflow.core.state cimport Crew, InletState, NodeState, Work
 from libc.stdint cimport int64_t
 
-cdef class Dispatch(Lifecycle):
+cdef class Dispatch(Calls):
     # With the GIL (or attached); each takes the lock.
     cdef void arrived(self, InletState* inlet, bint control) noexcept
     cdef void room(self, NodeState* node) noexcept
@@ -16,15 +16,21 @@ cdef class Dispatch(Lifecycle):
     cdef void source_ended(self, NodeState* node) noexcept
     cdef void set_held(self, NodeState* node, bint held, bint control_held, int masks, int level) noexcept
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept
+    cdef void set_producing(self, NodeState* node, bint producing) noexcept
     cdef void stop_node(self, NodeState* node) noexcept
     cdef void set_paused(self, NodeState* node, bint paused) noexcept
     cdef void set_outlet_band(self, NodeState* node, int band) noexcept
     cdef void set_band(self, InletState* inlet, int band) noexcept
+
+    cdef bint doze(self, Crew* crew) noexcept
+    cdef bint roused(self, Crew* crew) noexcept
 
     # Without the GIL; takes the lock.
     cdef bint sleep(self, Crew* crew) noexcept nogil
 
     # Under the lock.
     cdef void leave_turn(self, NodeState* node) noexcept nogil
+    cdef void take_role(self, NodeState* node, Work work) noexcept nogil
+    cdef void noted(self, NodeState* node) noexcept nogil
     cdef void count_lanes(self, NodeState* node, int done) noexcept nogil
     cdef void take_lane(self, NodeState* node, InletState** inlet) noexcept nogil

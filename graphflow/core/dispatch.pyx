@@ -8,7 +8,7 @@
 
 from libc.stdint cimport int64_t
 
-from graphflow.core.lifecycle cimport Lifecycle
+from graphflow.core.calls cimport Calls
 from graphflow.core.lock cimport acquire, gf_wait, poke
 from graphflow.core.ready cimport ready_pick
 from graphflow.core.state cimport (
@@ -23,6 +23,7 @@ from graphflow.core.state cimport (
     HAS_DATA,
     HAS_HELD,
     HAS_HOOK,
+    HAS_RETRY,
     HAS_ROOM,
     HAS_SOURCE,
     HAS_TICK,
@@ -32,6 +33,8 @@ from graphflow.core.state cimport (
     NO_WORK,
     OUTBOX,
     PAUSED,
+    PRODUCING,
+    RETRY_WORK,
     RUNNING,
     SOURCE_WORK,
     STARTING,
@@ -47,7 +50,7 @@ from graphflow.core.state cimport (
 )
 
 
-cdef class Dispatch(Lifecycle):
+cdef class Dispatch(Calls):
     """What the rest of the core asks of a run; each method is one critical section."""
 
     # ======================================================================================== news from the edges
@@ -107,8 +110,8 @@ cdef class Dispatch(Lifecycle):
         node = ready_pick(crew)
         if node != NULL:
             node.running += 1
-            if node.batch_left == 0:
-                node.batch_left = self.batch
+            if node.batch_left == 0 and node.limit == 1:
+                node.batch_left = self.batch    # where several are inside each has a batch of its own
             self.refresh(node)
         self.unlock()
         return node
@@ -124,8 +127,8 @@ cdef class Dispatch(Lifecycle):
         self.count_lanes(node, lanes_done)
         poke(node.poke, 0)
         quantum[0] = node.batch_left
-        ready = node.pending & self.allowed(node)
-        banded = ready & (HAS_TICK | HAS_DATA | HAS_SOURCE | (0 if node.control_held else HAS_HELD))
+        ready = self.ready_bits(node, 1)
+        banded = ready & (HAS_TICK | HAS_DATA | HAS_SOURCE | HAS_RETRY | (0 if node.control_held else HAS_HELD))
         owed = banded != 0 and node.lane_run >= LANE_RUN       # one banded thing after a long run of control
         if ready != 0 and not first and node.crew.urgent > self.level_of(node, banded if owed else ready):
             work = CUT_WORK
@@ -148,6 +151,9 @@ cdef class Dispatch(Lifecycle):
             poke(node.pending, node.pending & ~HAS_TICK)
         elif ready & HAS_HELD:
             work = HELD_WORK
+        elif ready & HAS_RETRY:
+            work = RETRY_WORK
+            poke(node.pending, node.pending & ~HAS_RETRY)
         elif ready & (HAS_DATA | HAS_SOURCE):
             work = SOURCE_WORK if self.take_inlet(node, inlet, ready & HAS_SOURCE != 0) else DATA_WORK
             if node.pending & HAS_DATA or (work == DATA_WORK and ready & HAS_SOURCE):
@@ -157,8 +163,24 @@ cdef class Dispatch(Lifecycle):
             if owed:
                 node.crew.lane_run = 0
                 quantum[0] = 1
+        if node.book.kept:
+            self.take_role(node, work)
+            quantum[0] = 1
         self.unlock()
         return work
+
+    cdef void take_role(self, NodeState* node, Work work) noexcept nogil:
+        """Under the lock: what only one worker inside a node with a call book does (C1, C4)."""
+        if work == FLUSH_WORK:
+            node.book.leaving = True
+        elif work == CONTROL_WORK or work == TICK_WORK or work == DATA_WORK or work == HELD_WORK:
+            node.book.claiming = True
+        self.noted(node)
+
+    cdef void noted(self, NodeState* node) noexcept nogil:
+        """Under the lock: a worker inside changed what the node could do, which others may enter for."""
+        if node.limit > 1:
+            self.refresh(node)
 
     cdef void count_lanes(self, NodeState* node, int done) noexcept nogil:
         """Under the lock: control messages were handled."""
@@ -178,6 +200,7 @@ cdef class Dispatch(Lifecycle):
         """The worker stopped taking from an edge that it has not seen empty (D2)."""
         acquire(self.mu)
         self.list_inlet(inlet, control)
+        self.noted(inlet.node)
         self.unlock()
 
     cdef void set_outbox(self, NodeState* node, bint data, bint control, int level) noexcept:
@@ -191,11 +214,21 @@ cdef class Dispatch(Lifecycle):
             masks |= CONTROL_OUTBOX
         poke(node.masks, masks)
         node.room_level = level
+        self.refresh(node)
         self.unlock()
 
     cdef void source_ended(self, NodeState* node) noexcept:
         acquire(self.mu)
         poke(node.pending, node.pending & ~HAS_SOURCE)
+        self.refresh(node)
+        self.check_groups()
+        self.unlock()
+
+    cdef void set_producing(self, NodeState* node, bint producing) noexcept:
+        """Whether an async source is at its next value; else it may be asked for one."""
+        acquire(self.mu)
+        poke(node.masks, (node.masks | PRODUCING) if producing else (node.masks & ~PRODUCING))
+        self.refresh(node)
         self.unlock()
 
     cdef void set_held(self, NodeState* node, bint held, bint control_held, int masks, int level) noexcept:
@@ -205,12 +238,14 @@ cdef class Dispatch(Lifecycle):
         node.control_held = control_held
         node.held_masks = masks
         node.held_level = level
+        self.noted(node)
         self.unlock()
 
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept:
         """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch."""
         acquire(self.mu)
         self.count_lanes(node, lanes_done)
+        cut = cut and node.limit == 1
         node.batch_left = batch_left if cut else 0
         if cut and node.turn_level < BANDS:
             node.crew.credit[node.turn_level] += 1      # the rest of the turn is paid for
@@ -249,6 +284,30 @@ cdef class Dispatch(Lifecycle):
         self.unlock()
         return alive
 
+    cdef bint doze(self, Crew* crew) noexcept:
+        """For a worker that must not block, an event loop's: True if there is nothing to do, and its pipe will be
+        written to when there is (D4)."""
+        cdef bint dozing = False
+        acquire(self.mu)
+        if crew.count == 0 and self.phase != ENDED:
+            crew.idle += 1
+            dozing = True
+        else:
+            crew.waking += 1        # next_turn takes it back
+        self.unlock()
+        return dozing
+
+    cdef bint roused(self, Crew* crew) noexcept:
+        """The pipe of a dozing worker was written to: True if there is a turn for it, False if only the phase has
+        changed and it dozes on."""
+        cdef bint woken
+        acquire(self.mu)
+        woken = crew.permits > 0
+        if woken:
+            crew.permits -= 1
+        self.unlock()
+        return woken
+
     # ======================================================================================== nodes from outside
 
     cdef void stop_node(self, NodeState* node) noexcept:
@@ -257,6 +316,7 @@ cdef class Dispatch(Lifecycle):
         poke(node.masks, node.masks | STOPPED)
         poke(node.pending, node.pending & (HAS_ROOM | HAS_HOOK))
         self.timers.disarm(&node.tick)
+        self.timers.disarm(&node.retry)
         node.drains = False
         if node.started and not node.stopped:
             self.grant_hook(node, STOP_HOOK)

@@ -17,6 +17,8 @@ class Engine:
     @property
     def crews(self) -> int: ...
     @property
+    def loop_crew(self) -> int: ...
+    @property
     def failure(self) -> BaseException | None: ...
     @property
     def status(self) -> str:
@@ -62,6 +64,12 @@ class Engine:
 
     def conclude(self) -> dict[str, int]:
         """After the run: close and release everything; returns undelivered counts by edge id."""
+
+    def let_go(self, cell: Cell) -> None:
+        """Release a node that the run ended without waiting for."""
+
+    def left_inside(self) -> tuple[str, ...]:
+        """Paths of the nodes whose hooks had not returned when the run ended."""
 
     def inside(self) -> tuple[str, ...]:
         """Paths of the nodes that a worker is inside of now."""

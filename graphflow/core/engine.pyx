@@ -5,9 +5,12 @@
 # for the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
 
 import threading
+from random import Random
 
+from cpython.mem cimport PyMem_Calloc
 from libc.stdint cimport int64_t
 
+from graphflow.core.aio cimport AsyncCell
 from graphflow.core.cell cimport Cell
 from graphflow.core.clock cimport SYSTEM_CLOCK
 from graphflow.core.context cimport here
@@ -18,11 +21,14 @@ from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring
 from graphflow.core.sender cimport Outlet
+from graphflow.core.staged cimport StagedCell
 from graphflow.core.state cimport (
+    CallState,
     DRAINING,
     ENDED,
     HAS_SOURCE,
     RUNNING,
+    PRODUCING,
     STARTING,
     STOPPING,
     Crew,
@@ -33,6 +39,7 @@ from graphflow.core.timers cimport NEVER
 
 from graphflow.errors import GraphValidationError
 from graphflow.node import Node
+from graphflow.settings import is_async
 from graphflow.validation import ValidationIssue
 
 cdef dict PHASES = {
@@ -66,8 +73,12 @@ cdef class Engine:
         cdef NodeState* state
         cdef Inlet inlet
         cdef int index, band
-        cdef list crews = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
-        self.crews = 1 + len(crews)
+        cdef list dedicated = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
+        cdef bint on_loop
+        self.crews = 1 + len(dedicated)
+        if any(is_async(placed.node) for placed in plan.nodes):
+            self.loop_crew = self.crews
+            self.crews += 1
         self.dispatch = Dispatch(
             len(plan.nodes), self.crews, len(plan.groups), len(plan.links), SYSTEM_CLOCK, config.max_batch_per_node
         )
@@ -77,8 +88,13 @@ cdef class Engine:
                 self.dispatch.crews[index].credit[band] = config.fairness_ratio[2 - band]
         for index, placed in enumerate(plan.nodes):
             state = &self.dispatch.nodes[index]
-            state.crew = &self.dispatch.crews[crews.index(index) + 1 if placed.node.dedicated else 0]
-            cell = make_cell(placed, state, self, config)
+            on_loop = is_async(placed.node)
+            state.crew = &self.dispatch.crews[0]
+            if placed.node.dedicated:
+                state.crew = &self.dispatch.crews[dedicated.index(index) + 1]
+            elif on_loop:
+                state.crew = &self.dispatch.crews[self.loop_crew]
+            cell = make_cell(placed, state, self, config, on_loop)
             self.cells.append(cell)
         for link in plan.links:
             band = link.band - 1
@@ -175,7 +191,7 @@ cdef class Engine:
 
     def announce(self):
         """Let wait_opened() go if the nodes have started."""
-        if peek(self.dispatch.phase) != STARTING:
+        if not self.announced and peek(self.dispatch.phase) != STARTING:
             self.announced = True
             self.opened.set()
 
@@ -198,8 +214,7 @@ cdef class Engine:
                 if state != NULL:
                     cell = <Cell>self.cells[state.index]
                     cell.turn()
-                    if cell.over:               # the run ended without waiting for this hook
-                        release_cell(cell)
+                    self.let_go(cell)
                     if not self.announced:
                         self.announce()
                 else:
@@ -208,6 +223,11 @@ cdef class Engine:
                     woken = True
         finally:
             here().scheduler = 0
+
+    def let_go(self, Cell cell):
+        """Release a node that the run ended without waiting for."""
+        if cell.over:
+            release_cell(cell)
 
     def keep(self):
         """The keeper's life: timers and deadlines. True: add a worker and call again; False: the run has ended."""
@@ -294,6 +314,10 @@ cdef class Engine:
     def timed_out(self):
         return self.dispatch.timed_out
 
+    def left_inside(self):
+        """Paths of the nodes whose hooks had not returned when the run ended."""
+        return tuple(cell.path for cell in self.cells if (<Cell>cell).state.left_inside)
+
     def inside(self):
         """Paths of the nodes that a worker is inside of now."""
         return tuple(cell.path for cell in self.cells if (<Cell>cell).state.running > 0)
@@ -333,9 +357,12 @@ cdef int release_cell(Cell cell) except -1:
     return 0
 
 
-cdef Cell make_cell(object placed, NodeState* state, Engine engine, object config):
-    cdef Cell cell = Cell()
+cdef Cell make_cell(object placed, NodeState* state, Engine engine, object config, bint on_loop):
     node = placed.node
+    policy = node.error_policy or config.error_policy
+    cdef Cell cell = Cell()
+    if on_loop or node.max_concurrency > 1 or policy.kind == "retry":
+        cell = make_staged(state, node, policy, on_loop)
     cell.state = state
     cell.node = node
     cell.path = placed.path
@@ -347,7 +374,8 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
     cell.outlets = []
     cell.errors = []
     cell.outbox_limit = config.outbox_limit
-    cell.error_policy = node.error_policy or config.error_policy
+    cell.error_policy = policy
+    cell.may_emit = True
     cell.on_message = node.on_message
     cell.has_start = overrides(node, "on_start")
     cell.has_drain = overrides(node, "on_drain")
@@ -361,6 +389,26 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
         interval = node.tick_interval_ms or config.tick_interval_ms
         state.tick_interval_ns = <int64_t>(interval * 1e6)
         state.keeps_alive = len(node.inputs) == 0
+    return cell
+
+
+cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop):
+    """A cell with a call book."""
+    cdef StagedCell cell = AsyncCell() if on_loop else StagedCell()
+    cell.ordered = node.ordered
+    cell.stages = node.max_concurrency > 1 or policy.kind == "retry"
+    cell.open_calls = set()
+    cell.random = Random().random
+    state.limit = node.max_concurrency
+    state.book.kept = True
+    if cell.ordered:
+        state.book.window = state.limit
+        state.book.places = <CallState**>PyMem_Calloc(state.limit, sizeof(CallState*))
+        if state.book.places == NULL:
+            raise MemoryError
+    if on_loop:
+        (<AsyncCell>cell).flights = set()
+        state.masks |= PRODUCING        # until the source asks for leave to send
     return cell
 
 

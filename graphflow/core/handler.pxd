@@ -1,8 +1,8 @@
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
+from graphflow.core.faults cimport Faults
 from graphflow.core.message cimport Message
-from graphflow.core.sender cimport Sender
 from graphflow.core.state cimport InletState
 from libc.stdint cimport int64_t
 
@@ -17,38 +17,35 @@ cdef class Suspended:
     # A generator that a hook returned. Only the worker inside the node touches it.
     cdef object generator
     cdef Message message            # what it is about, None for a tick or a drain
+    cdef str port
     cdef int level
     cdef str hook
     cdef bint has_deferred          # the last value found no room
 
-cdef class Handler(Sender):
+cdef class Handler(Faults):
     # Only the worker inside the node touches it, unless said otherwise.
-    cdef readonly object node
-    cdef object engine
     cdef readonly list inlets
     cdef bint warned                # that what a hook returns is ignored
-    cdef object error_policy
     cdef object on_message
     cdef object source              # the generator of produce()
     cdef Suspended held             # handler of a data message, a tick or a drain
     cdef Suspended held_control     # handler of a control message
     # counters: written here, read by anybody
     cdef readonly int64_t handled
-    cdef readonly int64_t failed
     cdef readonly int64_t abandoned
     cdef readonly int64_t in_handler
     cdef readonly int64_t ticks
-    cdef readonly int64_t error_count
-    cdef readonly list errors
     cdef readonly bint source_failed
-    cdef bint has_on_error, is_source   # what the node defines
+    cdef bint is_source             # the node defines produce(); fixed
 
     cdef bint interrupted(self, int level) noexcept
     cdef int take_data(self, Inlet inlet, int quantum) except -1
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level) except -1
     cdef int tick(self) except -1
-    cdef int settle(self, object result, Message message, int level, str hook) except -1
+    cdef int settle(self, object result, Message message, str port, int level, str hook) except -1
+    cdef bint is_generator(self, object result, str hook) except -1
+    cdef int refuse_coroutine(self, object result, str hook) except -1
     cdef int drive(self, Suspended suspended, int quantum) except -1
     cdef int let_go(self, Suspended suspended) except -1
     cdef int show_held(self) except -1
@@ -56,6 +53,4 @@ cdef class Handler(Sender):
     cdef int open_source(self) except -1
     cdef int pull(self, int quantum) except -1
     cdef int end_source(self) except -1
-    cdef int fail(self, str hook, object error, Message message, bint governed) except -1
-    cdef int report(self, str hook, object error) except -1
     cdef int close_inputs(self) except -1

@@ -1,17 +1,16 @@
-# What a node does with what reaches it: messages, ticks, its source, suspended generators, and errors.
+# What a node does with what reaches it: messages, ticks, its source, suspended generators.
 #
 # One worker is inside a node at a time, so nothing here is locked: the fields belong to that worker. Hooks run with no
 # lock held. Handling stops at a message boundary when something was deferred (the outbox masks the rest), or when
 # something above it became ready (`poke` for its own node, `urgent` for others: two relaxed peeks a message).
 
 import logging
-import traceback
 
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.edge cimport Edge
-from graphflow.core.lock cimport peek
+from graphflow.core.faults cimport Faults
+from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
-from graphflow.core.sender cimport Sender
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,
     DRAINING,
@@ -20,19 +19,11 @@ from graphflow.core.state cimport (
     PAUSED,
 )
 
-from graphflow.config import ErrorPolicy
 from graphflow.logs import safe_log
 
 cdef extern from "Python.h":
     bint PyGen_CheckExact(object value) noexcept
     bint PyCoro_CheckExact(object value) noexcept
-
-cdef enum:
-    ERRORS_KEPT = 8             # exceptions kept of each node; all are counted
-    ERRORS_LOGGED = 16          # of each node, then only powers of two
-
-cdef object GOVERN_STOP_NODE = ErrorPolicy.STOP_NODE
-cdef object GOVERN_STOP_GRAPH = ErrorPolicy.STOP_GRAPH
 
 log = logging.getLogger("graphflow.node")
 
@@ -51,7 +42,7 @@ cdef class Suspended:
     """A generator handler between two of its values; see the declarations."""
 
 
-cdef class Handler(Sender):
+cdef class Handler(Faults):
     """What a node does with messages, ticks and its source; see the declarations for the fields."""
 
     # ======================================================================================== handling
@@ -109,10 +100,9 @@ cdef class Handler(Sender):
             if result is None:
                 self.handled += 1
             else:
-                self.settle(result, message, level, "on_message")
+                self.settle(result, message, port, level, "on_message")
         except BaseException as error:
-            self.failed += 1
-            self.fail("on_message", error, message, True)
+            self.fail("on_message", error, message, port, True)
         finally:
             self.in_handler -= 1
             self.current = before
@@ -123,32 +113,23 @@ cdef class Handler(Sender):
         try:
             result = self.node.on_tick()
             if result is not None:
-                self.settle(result, None, 0, "on_tick")
+                self.settle(result, None, None, 0, "on_tick")
         except BaseException as error:
-            self.fail("on_tick", error, None, True)
+            self.fail("on_tick", error, None, None, True)
         return 1
 
     # ======================================================================================== generators
 
-    cdef int settle(self, object result, Message message, int level, str hook) except -1:
+    cdef int settle(self, object result, Message message, str port, int level, str hook) except -1:
         """A hook returned something: a generator is driven, anything but a coroutine is ignored."""
         cdef Suspended suspended
-        if PyCoro_CheckExact(result):
-            result.close()
-            raise TypeError(f"{hook} of node {self.path!r} returned a coroutine; async hooks are not supported yet")
-        if not PyGen_CheckExact(result):
+        if not self.is_generator(result, hook):
             self.handled += message is not None
-            if not self.warned:
-                self.warned = True
-                safe_log(
-                    log, logging.WARNING,
-                    "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
-                    self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
-                )
             return 0
         suspended = Suspended()
         suspended.generator = result
         suspended.message = message
+        suspended.port = port
         suspended.level = level
         suspended.hook = hook
         if level == LANE_LEVEL:
@@ -156,6 +137,30 @@ cdef class Handler(Sender):
         else:
             self.held = suspended
         self.drive(suspended, self.state.batch_left)
+        return 0
+
+    cdef bint is_generator(self, object result, str hook) except -1:
+        """What a hook returned: True for a generator; TypeError for a coroutine that nobody would run; anything else is
+        ignored, and the first time that is said."""
+        if PyGen_CheckExact(result):
+            return True
+        self.refuse_coroutine(result, hook)
+        if result is not None and not self.warned:
+            self.warned = True
+            safe_log(
+                log, logging.WARNING,
+                "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
+                self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
+            )
+        return False
+
+    cdef int refuse_coroutine(self, object result, str hook) except -1:
+        if PyCoro_CheckExact(result):
+            result.close()
+            raise TypeError(
+                f"{hook} of node {self.path!r} returned a coroutine, but the node has no event loop to run it on: "
+                f"declare the hook with async def"
+            )
         return 0
 
     cdef int drive(self, Suspended suspended, int quantum) except -1:
@@ -176,7 +181,7 @@ cdef class Handler(Sender):
                     thrown = None
                 done += 1
                 try:
-                    self.send_yielded(value)
+                    self.send_yielded(value, None)
                 except Exception as error:
                     thrown = error          # the handler sees it where it yielded
                 suspended.has_deferred = self.outbox > outbox
@@ -189,9 +194,8 @@ cdef class Handler(Sender):
             self.handled += suspended.message is not None
             self.let_go(suspended)
         except BaseException as error:
-            self.failed += suspended.message is not None
             self.let_go(suspended)
-            self.fail(suspended.hook, error, suspended.message, suspended.hook != "on_drain")
+            self.fail(suspended.hook, error, suspended.message, suspended.port, suspended.hook != "on_drain")
         finally:
             self.current = before
         return done
@@ -226,7 +230,9 @@ cdef class Handler(Sender):
             try:
                 suspended.generator.close()
             except BaseException as error:
-                self.fail(suspended.hook, error, suspended.message, False)
+                if not self.is_fatal(error):
+                    self.tell_on_error(error, suspended.message)
+                    self.note_error(suspended.hook, error)
         return 0
 
     # ======================================================================================== sources
@@ -238,7 +244,7 @@ cdef class Handler(Sender):
         except BaseException as error:
             self.source_failed = True
             self.dispatch.source_ended(self.state)
-            self.fail("produce", error, None, True)
+            self.fail("produce", error, None, None, True)
         return 0
 
     cdef int pull(self, int quantum) except -1:
@@ -259,7 +265,7 @@ cdef class Handler(Sender):
                     thrown = None
                 done += 1
                 try:
-                    self.send_yielded(value)
+                    self.send_yielded(value, None)
                 except Exception as error:
                     if not hasattr(self.source, "throw"):
                         raise
@@ -274,7 +280,7 @@ cdef class Handler(Sender):
             self.source = None
             self.source_failed = True
             self.dispatch.source_ended(self.state)
-            self.fail("produce", error, None, True)
+            self.fail("produce", error, None, None, True)
         return done + 1
 
     cdef int end_source(self) except -1:
@@ -286,47 +292,18 @@ cdef class Handler(Sender):
                 source.close()
         except BaseException as error:
             self.source_failed = True
-            self.fail("produce", error, None, False)
+            self.fail("produce", error, None, None, False)
         return 0
 
-    # ======================================================================================== errors
+    # ======================================================================================== stopping
 
-    cdef int fail(self, str hook, object error, Message message, bint governed) except -1:
-        """An exception left a hook. `governed`: the node's error policy applies."""
-        self.error_count += 1
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            self.engine.fatal(self.path, error)
-            return 0
-        if self.has_on_error:
-            try:
-                self.node.on_error(error, message)
-            except BaseException as second:
-                self.report("on_error", second)
-        self.report(hook, error)
-        if len(self.errors) < ERRORS_KEPT:
-            self.errors.append(release_frames(error))
-        if governed and self.error_policy is GOVERN_STOP_GRAPH:
-            self.engine.fatal(self.path, error)
-        elif governed and self.error_policy is GOVERN_STOP_NODE:
-            self.dispatch.stop_node(self.state)
-            self.abandon_held()
-            if self.source is not None:
-                self.end_source()
-            self.close_inputs()
-        return 0
-
-    cdef int report(self, str hook, object error) except -1:
-        """Log an error of the node; a flood of them is thinned out, and says so."""
-        cdef int64_t count = self.error_count
-        if count > ERRORS_LOGGED and count & (count - 1):
-            return 0
-        safe_log(
-            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s",
-            self.path, hook, type(error).__name__, count,
-            "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
-            exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
-        )
-        return 0
+    cdef int stop_here(self) except -1:
+        """STOP_NODE: on_stop is due, the inputs close, nothing more comes of what is suspended."""
+        self.dispatch.stop_node(self.state)
+        self.abandon_held()
+        if self.source is not None:
+            self.end_source()
+        return self.close_inputs()
 
     cdef int close_inputs(self) except -1:
         """The node is stopped: its edges take nothing more, what is queued for it counts as dropped (closed)."""
@@ -335,14 +312,3 @@ cdef class Handler(Sender):
             inlet.edge.shut()
             inlet.edge.clear_out(0, True)
         return 0
-
-
-cdef object release_frames(object error):
-    """The error with its traceback's frames emptied: it is kept, the messages in them are not."""
-    cdef int depth = 0
-    chained = error
-    while chained is not None and depth < 16:
-        traceback.clear_frames(chained.__traceback__)
-        chained = chained.__cause__ if chained.__cause__ is not None else chained.__context__
-        depth += 1
-    return error

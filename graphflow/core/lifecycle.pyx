@@ -153,6 +153,7 @@ cdef class Lifecycle(Readiness):
         cdef int index
         cdef NodeState* node
         self.phase = DRAINING
+        self.alert_loops()
         self.wake_keeper(self.drain_deadline_ns)
         for index in range(self.node_count):
             node = &self.nodes[index]
@@ -197,10 +198,12 @@ cdef class Lifecycle(Readiness):
         for index in range(self.node_count):
             self.timers.disarm(&self.nodes[index].tick)
             self.timers.disarm(&self.nodes[index].room)
+            self.timers.disarm(&self.nodes[index].retry)
             if self.nodes[index].hook != STOP_HOOK:
                 poke(self.nodes[index].pending, self.nodes[index].pending & ~HAS_HOOK)
             poke(self.nodes[index].poke, 1)
             self.refresh(&self.nodes[index])
+        self.alert_loops()
         self.next_stop()
 
     cdef void next_stop(self) noexcept nogil:
@@ -218,6 +221,8 @@ cdef class Lifecycle(Readiness):
                 if now < self.patience_ns:
                     return
                 self.patience_ns = NEVER
+                poke(self.impatient, 1)
+                self.alert_loops()
                 if node.running == 0 and not self.helped:
                     self.helped = self.short_of_workers = True      # its on_stop waits behind nodes that never return
                     return
@@ -244,9 +249,11 @@ cdef class Lifecycle(Readiness):
         cdef int index
         self.phase = ENDED
         for index in range(self.node_count):
+            self.nodes[index].left_inside = self.nodes[index].running > 0
             self.refresh(&self.nodes[index])
         for index in range(self.crew_count):
             self.crews[index].bell.notify_all()
+        self.alert_loops()
         self.keeper_bell.notify_all()
 
     # ======================================================================================== the keeper

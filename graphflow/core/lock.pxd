@@ -31,6 +31,10 @@ cdef extern from *:
     template <typename T, typename V> static inline void gf_poke(T& word, V value) {
         __atomic_store_n(&word, static_cast<T>(value), __ATOMIC_RELAXED);
     }
+    /* A counter that several threads change without a lock. */
+    template <typename T, typename V> static inline void gf_add(T& word, V value) {
+        __atomic_fetch_add(&word, static_cast<T>(value), __ATOMIC_RELAXED);
+    }
     /* GRAPHFLOW_DEBUG builds stop the process, loudly, where an invariant does not hold; others do not look. */
     #define GF_REQUIRE(holds, what) do { if (GRAPHFLOW_DEBUG && !(holds)) { \
         std::fprintf(stderr, "graphflow: invariant broken: %s (%s:%d)\\n", what, __FILE__, __LINE__); std::abort(); \
@@ -41,6 +45,7 @@ cdef extern from *:
     void gf_wait(condition_variable& cv, mutex& mu, int64_t ns) noexcept nogil
     T peek "gf_peek"[T](T& word) noexcept nogil
     void poke "gf_poke"[T, V](T& word, V value) noexcept nogil
+    void add "gf_add"[T, V](T& word, V value) noexcept nogil
 
 cdef inline void acquire(mutex& mu) noexcept:
     """Take `mu` while holding the GIL, without ever waiting for it there."""

@@ -1,7 +1,8 @@
 # What every node inherits from the core: emit, and the tie to its place in a run.
 
+from graphflow.core.call cimport Call
 from graphflow.core.cell cimport Cell
-from graphflow.core.context cimport here
+from graphflow.core.context cimport Context, here
 
 from graphflow.errors import SchedulerStateError
 
@@ -14,14 +15,18 @@ cdef class NodeBase:
 
         Never waits and never loses: what finds no room is kept in the node's outbox (DEFERRED: accepted; return now),
         up to `outbox_limit`. A payload inherits the headers of the message being handled. Over several edges the answer
-        is the strongest of DEFERRED, DROPPED, REPLACED, COALESCED, OK.
+        is the strongest of DEFERRED, DROPPED, REPLACED, COALESCED, OK. In a node that retries, or runs several messages
+        at once, the answer is OK and the message is sent when the hook has returned.
 
         Raises, and then sends nothing: SchemaError, ValueError (larger than an edge's max_bytes), BackpressureError
         (the outbox is full), GraphValidationError (no such port), TypeError (None), SchedulerStateError (not from a
         running hook of this very node, or from on_stop)."""
         cdef Cell cell = self.cell
-        if cell is None or here().turn != <void*>cell or not cell.may_emit or cell.over:
+        cdef Context* context = here()
+        if cell is None or context.turn != <void*>cell or not cell.may_emit or cell.over:
             raise refusal(self, cell)
+        if context.call != NULL:
+            return cell.keep(<Call>context.call, port, value)
         return cell.emit(port, value)
 
     def is_live(self):

@@ -1,6 +1,6 @@
 from graphflow.core.clock cimport Clock
 from graphflow.core.lock cimport DEBUG
-from graphflow.core.state cimport Crew, Group, InletState, NodeState, Phase
+from graphflow.core.state cimport CallBook, Crew, Group, InletState, NodeState, Phase, Timer
 from graphflow.core.timers cimport TimerHeap
 from libc.stdint cimport int64_t
 from libcpp.condition_variable cimport condition_variable
@@ -29,6 +29,7 @@ cdef class Readiness:
     cdef int64_t drain_deadline_ns
     cdef int64_t deadline_ns
     cdef int64_t patience_ns    # when a stop passes over a node that is still inside a hook
+    cdef bint impatient         # the stop has passed over a node inside a hook: coroutines are cancelled
     cdef bint helped            # a worker was added for the stop
     cdef bint short_of_workers  # a stop hook is due and every worker is inside a node
     cdef int64_t keeper_until_ns
@@ -42,13 +43,19 @@ cdef class Readiness:
             self.check_invariants()
         self.mu.unlock()
 
+    cdef void set_timer(self, NodeState* node, Timer* timer, int bit) noexcept
+
     # Under the lock.
     cdef void check_invariants(self) noexcept nogil
     cdef void refresh(self, NodeState* node) noexcept nogil
+    cdef int ready_bits(self, NodeState* node, int inside) noexcept nogil
     cdef int allowed(self, NodeState* node) noexcept nogil
+    cdef int book_allows(self, CallBook* book) noexcept nogil
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil
     cdef void count_busy(self, NodeState* node) noexcept nogil
     cdef void wake(self, Crew* crew) noexcept nogil
+    cdef void ring(self, Crew* crew) noexcept nogil
+    cdef void alert_loops(self) noexcept nogil
     cdef void list_inlet(self, InletState* inlet, bint control) noexcept nogil
     cdef bint take_inlet(self, NodeState* node, InletState** inlet, bint source) noexcept nogil
     cdef bint banded(self, Crew* crew) noexcept nogil

@@ -38,27 +38,34 @@ from graphflow.core.state cimport (
     HAS_DATA,
     HAS_HELD,
     HAS_HOOK,
+    HAS_RETRY,
     HAS_ROOM,
     HAS_SOURCE,
     HAS_TICK,
     LANE_LEVEL,
     OUTBOX,
     PAUSED,
+    PRODUCING,
     RUNNING,
     STARTING,
     STOPPED,
     STOPPING,
+    CallBook,
     Crew,
     Group,
     InletList,
     InletState,
     NodeState,
+    Timer,
 )
 from graphflow.core.timers cimport NEVER, TimerHeap
 
+cdef extern from "<unistd.h>":
+    Py_ssize_t write(int fd, const void* bytes, size_t count) noexcept nogil
+
 cdef enum:
-    EVERYTHING = 127
-    BUSY_BITS = HAS_CONTROL | HAS_DATA | HAS_SOURCE | HAS_HELD | HAS_HOOK
+    EVERYTHING = 255
+    BUSY_BITS = HAS_CONTROL | HAS_DATA | HAS_SOURCE | HAS_HELD | HAS_HOOK | HAS_RETRY
 
 
 cdef class Readiness:
@@ -77,16 +84,15 @@ cdef class Readiness:
             raise MemoryError
         for index in range(crew_count):
             self.crews[index].bell = new condition_variable()
-            self.crews[index].urgent = -1
+            self.crews[index].urgent = self.crews[index].wake_fd = -1
         for index in range(node_count):
             self.nodes[index].index = index
             self.nodes[index].level = -1
             self.nodes[index].limit = 1
-            self.nodes[index].tick.place = self.nodes[index].room.place = -1
-            self.nodes[index].tick.node = self.nodes[index].room.node = &self.nodes[index]
-            self.nodes[index].tick.bit = HAS_TICK
-            self.nodes[index].room.bit = HAS_ROOM
-        self.timers = TimerHeap(2 * node_count)
+            self.set_timer(&self.nodes[index], &self.nodes[index].tick, HAS_TICK)
+            self.set_timer(&self.nodes[index], &self.nodes[index].room, HAS_ROOM)
+            self.set_timer(&self.nodes[index], &self.nodes[index].retry, HAS_RETRY)
+        self.timers = TimerHeap(3 * node_count)
         self.clock = clock
         self.batch = batch
         self.drain_deadline_ns = self.deadline_ns = self.patience_ns = NEVER
@@ -96,16 +102,24 @@ cdef class Readiness:
         if self.crews != NULL:
             for index in range(self.crew_count):
                 del self.crews[index].bell
+        if self.nodes != NULL:
+            for index in range(self.node_count):
+                PyMem_Free(self.nodes[index].book.places)
         PyMem_Free(self.nodes)
         PyMem_Free(self.crews)
         PyMem_Free(self.groups)
         PyMem_Free(self.after)
 
+    cdef void set_timer(self, NodeState* node, Timer* timer, int bit) noexcept:
+        timer.place = -1
+        timer.node = node
+        timer.bit = bit
+
     # ======================================================================================== the one decision
 
     cdef void refresh(self, NodeState* node) noexcept nogil:
         """Queue the node, move it, take it off, or leave it (D1); keep its group's count (D3)."""
-        cdef int ready = node.pending & self.allowed(node)
+        cdef int ready = self.ready_bits(node, 0)
         cdef int level = -1
         if ready and node.running < node.limit:
             level = self.level_of(node, ready)
@@ -117,21 +131,45 @@ cdef class Readiness:
                 self.wake(node.crew)
         self.count_busy(node)
 
+    cdef int ready_bits(self, NodeState* node, int inside) noexcept nogil:
+        """What the node could do now, if one more worker may enter; `inside` is 1 when a worker inside it asks. A hook
+        of its life cycle runs alone."""
+        cdef int bits = node.pending & self.allowed(node)
+        return bits & ~HAS_HOOK if node.running > inside else bits
+
     cdef int allowed(self, NodeState* node) noexcept nogil:
-        """The pending bits that phase and masks let through."""
+        """The pending bits that phase, masks and open calls let through."""
         cdef int bits = EVERYTHING
         if self.phase == ENDED:
             return 0
         if self.phase == STARTING or self.phase == STOPPING:
             return HAS_HOOK
         if node.masks & STOPPED:
-            return HAS_HOOK | HAS_ROOM
+            bits = HAS_HOOK | HAS_ROOM
         if node.masks & (OUTBOX | CONTROL_OUTBOX | PAUSED) or node.pending & HAS_HELD:
-            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE)     # HAS_HELD: not in the middle of a message
+            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE | HAS_RETRY)     # HAS_HELD: not in the middle of a message
         if node.masks & node.held_masks:
             bits &= ~HAS_HELD
         if node.masks & CONTROL_OUTBOX or node.control_held:
             bits &= ~HAS_CONTROL
+        if node.masks & PRODUCING:
+            bits &= ~HAS_SOURCE
+        if node.book.kept:
+            bits &= self.book_allows(&node.book)
+        return bits
+
+    cdef int book_allows(self, CallBook* book) noexcept nogil:
+        """The pending bits that the open calls of a node let through: no data while a call is in backoff or the window
+        is full, so order holds."""
+        cdef int bits = EVERYTHING
+        if book.claiming:
+            bits &= ~(HAS_CONTROL | HAS_DATA | HAS_TICK | HAS_HELD | HAS_ROOM)
+        if book.control_open:
+            bits &= ~HAS_CONTROL
+        if book.leaving:
+            bits &= ~(HAS_ROOM | HAS_HELD)
+        if book.resting != NULL or (book.window > 0 and book.given - book.gone >= book.window):
+            bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE)
         return bits
 
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil:
@@ -146,6 +184,8 @@ cdef class Readiness:
             level = max(level, node.held_level)
             if level == LANE_LEVEL:
                 return level
+        if ready & HAS_RETRY and node.book.resting != NULL:
+            level = max(level, node.book.resting.level)
         if ready & HAS_DATA:
             for band in range(BANDS - 1, level, -1):
                 if node.data[band].first != NULL:
@@ -155,7 +195,7 @@ cdef class Readiness:
     cdef void count_busy(self, NodeState* node) noexcept nogil:
         cdef bint busy = (
             node.running > 0 or node.pending & BUSY_BITS or node.masks & (OUTBOX | CONTROL_OUTBOX)
-            or (node.keeps_alive and self.phase == RUNNING)
+            or node.book.resting != NULL or (node.keeps_alive and self.phase == RUNNING)
         )
         if node.masks & STOPPED:
             busy = node.running > 0 or node.pending & HAS_HOOK or node.masks & (OUTBOX | CONTROL_OUTBOX)
@@ -172,7 +212,21 @@ cdef class Readiness:
             crew.idle -= 1
             crew.waking += 1
             crew.permits += 1
+            self.ring(crew)
+
+    cdef void ring(self, Crew* crew) noexcept nogil:
+        """Under the lock: one worker of the crew is to look. A full pipe wakes as well as another byte in it."""
+        if crew.wake_fd < 0:
             crew.bell.notify_one()
+        else:
+            write(crew.wake_fd, b"!", 1)
+
+    cdef void alert_loops(self) noexcept nogil:
+        """Under the lock: the phase has changed, which event loops act on even when nothing is queued for them."""
+        cdef int index
+        for index in range(self.crew_count):
+            if self.crews[index].wake_fd >= 0:
+                self.ring(&self.crews[index])
 
     # ======================================================================================== helpers of the sections
 
@@ -275,7 +329,7 @@ cdef class Readiness:
             queued += node.level >= 0
             busy += node.busy
             if node.group != NULL:
-                may_run = node.running < node.limit and node.pending & self.allowed(node) != 0
+                may_run = node.running < node.limit and self.ready_bits(node, 0) != 0
                 require((node.level >= 0) == may_run, "D1 a node is queued if it may run")
         for index in range(self.crew_count):
             queued -= self.crews[index].count

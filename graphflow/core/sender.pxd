@@ -1,3 +1,4 @@
+from graphflow.core.call cimport Call
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
@@ -30,8 +31,14 @@ cdef class Sender:
     cdef bint shown_control
     cdef Message current            # the message being handled: what is emitted inherits its headers
 
+    cdef Py_ssize_t kept            # copies that open calls keep; atomic, as several workers may be inside
+
     cdef object emit(self, object port, object value)
-    cdef Message as_message(self, object value)
+    cdef object keep(self, Call call, object port, object value)
+    cdef int forget(self, Call call) except -1
+    cdef int hand_on(self, Call call) except -1
+    cdef tuple outlets_of(self, object port)
+    cdef Message as_message(self, object value, Message parent)
     cdef int send(self, Outlet outlet, Message message) except -1
     cdef int send_all(self, tuple outlets, Message message) except -1
     cdef object overflow(self)
@@ -42,5 +49,7 @@ cdef class Sender:
     cdef int flush(self) except -1
     cdef bint flush_one(self, Outlet outlet, Ring ring, bint control) except -1
     cdef int show_outbox(self) except -1
-    cdef int send_yielded(self, object value) except -1
+    cdef int send_yielded(self, object value, Call call) except -1
     cdef bint all_closed(self) noexcept
+
+cdef list prepare_all(tuple outlets, Message message)

@@ -16,9 +16,10 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 
+from graphflow.core.call cimport Call
 from graphflow.core.contents cimport ANSWER_CLOSED, CLOSED, EdgeEnd
 from graphflow.core.edge cimport Edge
-from graphflow.core.lock cimport peek
+from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_CONTROL, KIND_DATA, Message, make_child, make_message
 from graphflow.core.policy cimport (
     POLICY_BLOCK,
@@ -58,27 +59,67 @@ cdef class Sender:
 
     cdef object emit(self, object port, object value):
         """Send to every edge of an output port; see NodeBase.emit."""
-        cdef PyObject* found = PyDict_GetItemWithError(self.outs, port)
-        cdef tuple outlets
-        cdef Message message
-        if found == NULL:
-            raise GraphValidationError([unknown_output(self.path, port, tuple(self.outs))])
-        outlets = <tuple>found
-        message = self.as_message(value)
+        cdef tuple outlets = self.outlets_of(port)
+        cdef Message message = self.as_message(value, self.current)
         if len(outlets) == 1:
             return put_result(self.send(<Outlet>outlets[0], message))
         return put_result(self.send_all(outlets, message))
 
-    cdef Message as_message(self, object value):
+    cdef tuple outlets_of(self, object port):
+        cdef PyObject* found = PyDict_GetItemWithError(self.outs, port)
+        if found == NULL:
+            raise GraphValidationError([unknown_output(self.path, port, tuple(self.outs))])
+        return <tuple>found
+
+    cdef Message as_message(self, object value, Message parent):
+        """What is sent for a value that was emitted while `parent` was being handled."""
         if type(value) is Message:
             return <Message>value
         if value is None:
             raise TypeError(
                 f"node {self.path!r}: a bare None is not an item; to send None emit Message(MessageType.DATA, None)"
             )
-        if self.current is not None:
-            return make_child(value, self.current)
+        if parent is not None:
+            return make_child(value, parent)
         return make_message(KIND_DATA, value)
+
+    # ======================================================================================== what a call keeps
+
+    cdef object keep(self, Call call, object port, object value):
+        """Emit within a call whose emissions leave when it has ended: checked now, sent by hand_on()."""
+        cdef tuple outlets = self.outlets_of(port)
+        cdef Message message = self.as_message(value, call.message)
+        cdef bint control = message.kind == KIND_CONTROL
+        cdef Py_ssize_t waiting = peek(self.outbox) + peek(self.control_outbox) + peek(self.kept)
+        cdef list copies = prepare_all(outlets, message)
+        if waiting + len(outlets) > self.outbox_limit:
+            raise BackpressureError(
+                f"node {self.path!r}: it keeps {waiting} messages for handlers that have not returned yet, and "
+                f"outbox_limit is {self.outbox_limit}; emit less in one call, or raise the limit"
+            )
+        call.kept.append((outlets, copies, control))
+        call.copies += len(outlets)
+        add(self.kept, <Py_ssize_t>len(outlets))
+        return put_result(VERDICT_OK)
+
+    cdef int forget(self, Call call) except -1:
+        """Discard what a call has emitted."""
+        add(self.kept, -call.copies)
+        call.copies = 0
+        call.kept = []
+        return 0
+
+    cdef int hand_on(self, Call call) except -1:
+        """Send what a call has emitted. Only the worker that is leaving may (C4)."""
+        cdef Outlet outlet
+        cdef bint control
+        for outlets, copies, control in call.kept:
+            for outlet, held in zip(<tuple>outlets, <list>copies):
+                self.deliver(outlet, held, control)
+        self.forget(call)
+        return self.show_outbox()
+
+    # ======================================================================================== sending at once
 
     cdef int send(self, Outlet outlet, Message message) except -1:
         """Send to one edge."""
@@ -102,14 +143,11 @@ cdef class Sender:
         cdef bint control = message.kind == KIND_CONTROL
         cdef int strongest = VERDICT_OK
         cdef Py_ssize_t needed = 0
-        cdef list copies = []
+        cdef list copies = prepare_all(outlets, message)
         cdef object held
-        for outlet in outlets:
-            held = None
-            if not outlet.edge.special & CLOSED:        # a closed edge raises nothing
-                held = outlet.edge.prepare(message)
+        for outlet, held in zip(outlets, copies):
+            if held is not None:
                 needed += self.needs_outbox(outlet, held, control)
-            copies.append(held)
         if needed > 0 and self.outbox + self.control_outbox + needed > self.outbox_limit:
             raise self.overflow()
         for outlet, held in zip(outlets, copies):
@@ -225,18 +263,25 @@ cdef class Sender:
         self.shown_control = control
         return 0
 
-    cdef int send_yielded(self, object value) except -1:
-        """Emit what a generator yielded: to the only output, or a (port, payload) pair where there are several."""
-        if self.only_out is not None:
-            self.emit(self.only_out, value)
-        elif type(value) is tuple and len(<tuple>value) == 2:
-            self.emit((<tuple>value)[0], (<tuple>value)[1])
-        elif len(self.outs) == 0:
-            raise TypeError(f"node {self.path!r} yielded {value!r:.100} but has no output port")
+    cdef int send_yielded(self, object value, Call call) except -1:
+        """Emit what a generator yielded: to the only output, or a (port, payload) pair where there are several. `call`
+        keeps it, unless that is None."""
+        cdef object port = self.only_out
+        if port is None:
+            if type(value) is tuple and len(<tuple>value) == 2:
+                port = (<tuple>value)[0]
+                value = (<tuple>value)[1]
+            elif len(self.outs) == 0:
+                raise TypeError(f"node {self.path!r} yielded {value!r:.100} but has no output port")
+            else:
+                raise TypeError(
+                    f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not "
+                    f"{value!r:.100}"
+                )
+        if call is None:
+            self.emit(port, value)
         else:
-            raise TypeError(
-                f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not {value!r:.100}"
-            )
+            self.keep(call, port, value)
         return 0
 
     cdef bint all_closed(self) noexcept:
@@ -246,3 +291,13 @@ cdef class Sender:
             if not outlet.edge.special & CLOSED:
                 return False
         return len(self.outlets) > 0
+
+
+cdef list prepare_all(tuple outlets, Message message):
+    """A copy for each edge, or None for one that is closed, which raises nothing. Raises what any of the others does,
+    before anything is sent."""
+    cdef Outlet outlet
+    cdef list copies = []
+    for outlet in outlets:
+        copies.append(None if outlet.edge.special & CLOSED else outlet.edge.prepare(message))
+    return copies

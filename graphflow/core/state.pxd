@@ -12,6 +12,7 @@ cdef enum Pending:
     HAS_SOURCE = 16     # produce() may yield
     HAS_HELD = 32       # a generator handler is suspended
     HAS_HOOK = 64       # on_start, on_drain or on_stop is due: see `hook`
+    HAS_RETRY = 128     # a call that backed off is due
 
 cdef enum Mask:
     # What keeps a node from doing it.
@@ -19,6 +20,7 @@ cdef enum Mask:
     CONTROL_OUTBOX = 2  # deferred control: no control either
     PAUSED = 4
     STOPPED = 8         # by its error policy: it only empties its outbox
+    PRODUCING = 16      # an async produce() is at its next value: not asked for another
 
 cdef enum Hook:
     NO_HOOK
@@ -35,6 +37,7 @@ cdef enum Work:
     CONTROL_WORK
     TICK_WORK
     HELD_WORK
+    RETRY_WORK
     DATA_WORK
     SOURCE_WORK
 
@@ -70,6 +73,29 @@ cdef struct InletList:
     InletState* first
     InletState* last
 
+cdef struct CallState:
+    # One message or tick that a node with a call book is at, from its taking until what it emitted has left.
+    void* call              # the Call, borrowed: its cell holds it
+    int level               # of its message
+    int64_t place           # in the window, -1 outside it; fixed
+    bint ended              # handled or given up: it leaves when everything before it has
+    CallState* next         # of those that leave, or of those that back off
+    int64_t due_ns          # of its next attempt
+
+cdef struct CallBook:
+    # The open calls of a node that runs several at once or tries again. See calls.pyx.
+    bint kept               # the node has one; fixed
+    int window              # places that may be open, 0: calls leave as they end; fixed
+    CallState** places      # the calls in the window, by place modulo `window`
+    int64_t given           # places given out
+    int64_t gone            # of those, the ones whose calls have left or are leaving
+    bint claiming           # a worker is taking an item or driving a generator: nobody else does
+    bint control_open       # a call about a control message is open
+    bint leaving            # a worker hands on what calls emitted, or empties the outbox: nobody else does
+    CallState* leavers      # ended, in the order in which they leave
+    CallState* last_leaver
+    CallState* resting      # in backoff, by the time of their next attempt
+
 cdef struct Timer:
     int64_t due_ns
     Py_ssize_t place        # in the heap, -1 when not armed
@@ -94,6 +120,7 @@ cdef struct NodeState:
     Hook hook
     bint started            # on_start has returned
     bint stopped            # on_stop has been given, or is not due
+    bint left_inside        # a hook had not returned when the run ended
     bint drains             # it has an on_drain, which has not run
     bint busy               # counted in its group
     bint keeps_alive        # ticks and has no inputs
@@ -109,6 +136,8 @@ cdef struct NodeState:
     int64_t tick_interval_ns
     Timer tick
     Timer room
+    Timer retry
+    CallBook book
 
 cdef struct NodeList:
     NodeState* first
@@ -127,6 +156,7 @@ cdef struct Crew:
     int waking              # woken, or about to look, and not here yet
     int permits             # of the woken, those that have not yet left their sleep
     condition_variable* bell
+    int wake_fd             # of a crew whose one worker is an event loop: written to instead of ringing; else -1
 
 cdef struct Group:
     # Nodes that feed each other (most often one node). It runs dry for good when everything before it has finished.

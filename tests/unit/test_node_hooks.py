@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -161,16 +160,6 @@ def test_what_a_handler_raises_and_catches_itself_is_its_own() -> None:
     report = run_graph(chain(Source("source", [1]), Catches("node"), last))
     assert last.seen == ["caught"]
     assert report.errors == {}
-
-
-@pytest.mark.parametrize("hook", ["on_start", "on_message", "on_tick", "on_drain", "on_stop", "produce"])
-def test_async_hooks_are_refused_at_start_with_a_reason(hook: str) -> None:
-    async def later(*_: Any) -> None:
-        pass
-
-    node = type("Later", (Plain,), {hook: later})("later")
-    with pytest.raises(GraphValidationError, match=f"later.*{hook}.*async"):
-        scheduler_of(node).start()
 
 
 def test_the_headers_of_a_handled_message_are_those_that_were_put() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from graphs import Collect, Map, Source, chain
@@ -16,6 +16,9 @@ from graphflow import (
     SchedulerConfig,
     Subgraph,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.mark.parametrize(
@@ -96,10 +99,6 @@ def test_exposed_names_are_one_namespace_over_all_that_is_registered() -> None:
             scheduler.register(graph)
 
 
-class Concurrent(Map):
-    max_concurrency = 4
-
-
 class Waits(Node):
     inputs = "in"
 
@@ -107,20 +106,64 @@ class Waits(Node):
         raise AssertionError("it never runs")
 
 
-def test_what_this_version_cannot_run_is_refused_when_it_is_registered() -> None:
-    for node, what in ((Concurrent("node"), "max_concurrency is 4"), (Waits("node"), "on_message is async")):
-        graph = Subgraph.from_nodes("g", [node])
-        assert [issue.code for issue in graph.validate() if issue.level == "error"] == ["UNSUPPORTED"]
-        with pytest.raises(GraphValidationError, match=f"UNSUPPORTED.*{what}"):
-            Scheduler().register(graph)
+class Produces(Node):
+    outputs = "out"
+
+    def produce(self) -> Iterator[int]:
+        raise AssertionError("it never runs")
 
 
-def test_what_became_unsupported_after_it_was_registered_is_refused_at_start() -> None:
+@pytest.mark.parametrize(
+    ("kind", "settings", "code", "said"),
+    [
+        (Map, {"max_concurrency": 0}, "BAD_CONCURRENCY", "a whole number from 1 to 1024, not 0"),
+        (Map, {"max_concurrency": -1}, "BAD_CONCURRENCY", "not -1"),
+        (Map, {"max_concurrency": 2**70}, "BAD_CONCURRENCY", "not 1180591620717411303424"),
+        (Map, {"max_concurrency": True}, "BAD_CONCURRENCY", "not True"),
+        (Map, {"max_concurrency": 2.0}, "BAD_CONCURRENCY", "not 2.0"),
+        (Map, {"max_concurrency": None}, "BAD_CONCURRENCY", "not None"),
+        (Map, {"max_concurrency": 2, "dedicated": True}, "BAD_CONCURRENCY", "a dedicated node has one thread"),
+        (Produces, {"max_concurrency": 2}, "BAD_CONCURRENCY", "produce\\(\\) is one generator"),
+        (Waits, {"dedicated": True}, "BAD_CONCURRENCY", "there is one event loop, the scheduler's"),
+        (Map, {"error_policy": "retry"}, "BAD_ERROR_POLICY", "must be an ErrorPolicy, .* not 'retry'"),
+        (Map, {"error_policy": ErrorPolicy.dead_letter("ou")}, "BAD_ERROR_POLICY", "did you mean 'out'"),
+        (
+            Map,
+            {"error_policy": ErrorPolicy.retry(2, then=ErrorPolicy.dead_letter("errors"))},
+            "BAD_ERROR_POLICY",
+            "an output port 'errors', which it does not have",
+        ),
+    ],
+)
+def test_settings_of_a_node_that_are_none_or_do_not_go_together_are_refused(
+    kind: type[Node], settings: dict[str, Any], code: str, said: str
+) -> None:
+    node = kind("node")
+    vars(node).update(settings)
+    graph = Subgraph.from_nodes("g", [node])
+    assert [issue.code for issue in graph.validate() if issue.level == "error"] == [code]
+    scheduler = Scheduler()
+    with pytest.raises(GraphValidationError, match=f"(?s){code}.*node 'node'.*{said}"):
+        scheduler.register(graph)
+    assert scheduler.get_stats()["nodes_count"] == 0
+
+
+def test_a_schedulers_dead_letter_port_must_be_on_every_node_that_has_no_policy_of_its_own() -> None:
+    scheduler = Scheduler(SchedulerConfig(error_policy=ErrorPolicy.dead_letter("errors")))
+    with pytest.raises(GraphValidationError, match=r"BAD_ERROR_POLICY: node 'node'.*'errors'"):
+        scheduler.register(Map("node"))
+    own = Map("node")
+    own.error_policy = ErrorPolicy.CONTINUE
+    scheduler.register(own)
+    assert scheduler.run().complete
+
+
+def test_what_became_wrong_after_it_was_registered_is_refused_at_start() -> None:
     node = Map("node")
     scheduler = Scheduler()
     scheduler.register(node)
-    node.max_concurrency = 4
-    with pytest.raises(GraphValidationError, match="max_concurrency is 4"):
+    node.max_concurrency = 0
+    with pytest.raises(GraphValidationError, match="max_concurrency must be"):
         scheduler.start()
     assert not scheduler.is_running()
 

@@ -1,0 +1,28 @@
+"""Numbers that users give, checked."""
+
+from __future__ import annotations
+
+import math
+import threading
+
+
+def whole(name: str, value: object, lowest: int, highest: int) -> int:
+    """A whole number from `lowest` to `highest`; TypeError or ValueError naming `name`."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
+    if not lowest <= value <= highest:
+        raise ValueError(f"{name} must be from {lowest} to {highest}, not {value!r}")
+    return value
+
+
+def seconds(name: str, value: object, *, zero: bool = True) -> float:
+    """A finite number of seconds as a float; TypeError or ValueError naming `name`."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+        raise ValueError(f"{name} must be {'zero or more' if zero else 'more than zero'} seconds, not {value!r}")
+    if value > threading.TIMEOUT_MAX:
+        raise OverflowError(
+            f"{name} must be at most {threading.TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {value!r}"
+        )
+    return float(value)

@@ -1,0 +1,470 @@
+# A node with an async hook in a run: every hook of it is a coroutine on the event loop of the scheduler.
+#
+# The loop's thread is the one worker of a crew (loop.pyx): it enters the node as any worker does, and where that starts
+# a coroutine it does not leave: the coroutine (a Flight) holds the place inside the node and leaves it when it ends, or
+# when it parks for room. So limits, stops and the watchdog see an awaiting handler as a worker inside the node. Only
+# produce() holds no place while it awaits its next value: messages and ticks of the node go on meanwhile.
+#
+# All of this runs on one thread, and what interleaves does so at awaits, so nothing here is locked. The thread-local
+# record of who may emit is set around every step of a flight, and of nothing else: a task that a handler starts by
+# itself may not emit.
+
+import asyncio
+import inspect
+
+from graphflow.core.call cimport Call
+from graphflow.core.context cimport Context, here
+from graphflow.core.handler cimport Suspended
+from graphflow.core.lock cimport add, peek
+from graphflow.core.message cimport Message
+from graphflow.core.staged cimport StagedCell
+from graphflow.core.state cimport (
+    DRAIN_HOOK,
+    DRAINING,
+    LANE_LEVEL,
+    START_HOOK,
+    STOP_HOOK,
+    Hook,
+)
+
+CancelledError = asyncio.CancelledError
+
+
+cdef class Flight:
+    """A hook of an async node under way: the coroutine that the loop's task runs. See the declarations."""
+
+    def send(self, value):
+        return self.step(self.steps.send, value)
+
+    def throw(self, kind, value=None, trace=None):
+        if self.begun:
+            return self.step(self.steps.throw, kind if value is None else value)
+        self.doomed = kind if value is None else value      # a coroutine that has not begun would not see it
+        return self.send(None)
+
+    def close(self):
+        self.steps.close()
+
+    def __await__(self):
+        raise RuntimeError("a Flight is run by a task of its own")
+
+    cdef object step(self, object call, object argument):
+        """Go on until the next await, as the hook that runs here."""
+        cdef Context* context = here()
+        cdef void* outer = context.turn
+        cdef void* outer_call = context.call
+        context.turn = <void*>self.cell
+        context.call = NULL if self.sends_at_once() else <void*>self.call
+        self.cell.current = self.message
+        self.begun = True
+        try:
+            return call(argument)
+        finally:
+            context.turn = outer
+            context.call = outer_call
+            self.cell.current = None
+            self.cell.show_outbox()
+
+    cdef int check_doom(self) except -1:
+        """First in every flight: raise what was thrown in before it began."""
+        if self.doomed is not None:
+            raise self.doomed
+        return 0
+
+    cdef bint sends_at_once(self) noexcept:
+        return self.call is None or not self.call.stages
+
+    cdef int leave(self) except -1:
+        """Give up the place inside the node."""
+        if self.inside:
+            self.inside = False
+            self.cell.dispatch.end_turn(self.cell.state, False, 0, 0)
+            self.cell.engine.announce()
+        return 0
+
+
+cdef class AsyncCell(StagedCell):
+    """A node whose hooks run on the event loop; see the declarations for the fields."""
+
+    cdef Flight launch(self, str hook, Call call, object steps, bint inside):
+        """Let a coroutine see a hook through, in a task of its own. `steps(flight)` makes it."""
+        cdef Flight flight = Flight()
+        flight.cell = self
+        flight.call = call
+        flight.hook = hook
+        flight.inside = inside
+        if call is not None:
+            flight.message = call.message
+            flight.level = call.state.level
+        flight.steps = steps(flight)
+        self.flights.add(flight)
+        flight.task = self.loop.create_task(flight, name=f"{self.path}.{hook}")
+        return flight
+
+    # ======================================================================================== what a turn starts
+
+    cdef bint begin(self, Call call) except -1:
+        self.attempt_begins(call)
+        self.launch(call.hook, call, handle, True)
+        return True
+
+    cdef bint live(self) except -1:
+        cdef Hook which = self.state.hook
+        if which == START_HOOK:
+            self.launch("on_start", None, start, True)
+        elif which == DRAIN_HOOK:
+            self.launch("on_drain", None, drain, True)
+        else:
+            self.launch("on_stop", None, stop, True)
+        return True
+
+    cdef bint go_on(self) except -1:
+        """There is room again: the parked flight is inside the node once more."""
+        cdef Suspended parked = self.held_control if self.held_control is not None else self.held
+        cdef Flight flight = <Flight>parked.generator
+        self.let_go(parked)
+        flight.inside = True
+        open_gate(flight)
+        return True
+
+    cdef int produce(self) except -1:
+        """Let the source send its next values, or end it."""
+        if peek(self.dispatch.phase) == DRAINING or self.all_closed():
+            return self.close_source()
+        self.allowance = self.dispatch.batch
+        self.dispatch.set_producing(self.state, True)
+        open_gate(self.feeder)
+        return 0
+
+    # ======================================================================================== parking
+
+    cdef bint must_park(self, Flight flight, Py_ssize_t outbox) noexcept:
+        """After a value of a generator, `outbox` before it: wait for room, or for what is more urgent?"""
+        if self.control_outbox > 0 or peek(self.state.poke) != 0:
+            return True
+        return self.outbox > (outbox if flight.level == LANE_LEVEL else 0)
+
+    # ======================================================================================== ending
+
+    cdef int open_source(self) except -1:
+        self.feeder = self.launch("produce", None, feed, False)
+        return 0
+
+    cdef int close_source(self) except -1:
+        """End the generator of produce() where it stands."""
+        if self.feeder is not None and not self.closing:
+            self.closing = True
+            self.dispatch.set_producing(self.state, True)
+            self.feeder.task.cancel()
+        return 0
+
+    cdef int end_source(self) except -1:
+        return self.close_source()
+
+    cdef int stop_here(self) except -1:
+        self.dispatch.stop_node(self.state)
+        return self.close_inputs()
+
+    cdef int cancel_flights(self) except -1:
+        """The stop has lost its patience: whoever still awaits something is cancelled there."""
+        cdef Flight flight
+        self.cancelling = True
+        for flight in list(self.flights):
+            flight.task.cancel()
+        return 0
+
+    cdef bint given_up(self, object error) except -1:
+        """Is this the end of the run, and not an error of the node's?"""
+        return self.over or isinstance(error, CancelledError) and (self.cancelling or not self.may_emit)
+
+    def release(self):
+        """After the run: let go of everything that refers back to it."""
+        StagedCell.release(self)
+        self.feeder = None
+
+    def refuse(self, produced):
+        """What produce() returned; TypeError for a coroutine, which has no values."""
+        if inspect.iscoroutine(produced):
+            produced.close()
+            raise TypeError(f"produce() of node {self.path!r} is a coroutine; it must yield, or return an iterator")
+        return produced
+
+    def others_than(self, Flight me):
+        """The tasks of the flights that have not ended, but for `me`."""
+        return [(<Flight>flight).task for flight in self.flights if flight is not me]
+
+    def lose_flights(self):
+        """The loop is closed: nothing that is still under way goes on."""
+        cdef Flight flight
+        for flight in list(self.flights):
+            flight.leave()
+        self.flights.clear()
+        self.loop = None
+
+
+cdef int open_gate(Flight flight) except -1:
+    if flight.gate is not None and not flight.gate.done():
+        flight.gate.set_result(None)
+    return 0
+
+
+# ============================================================================================ seeing hooks through
+
+
+async def handle(Flight flight):
+    """on_message or on_tick, once."""
+    cdef AsyncCell cell = flight.cell
+    cdef Call call = flight.call
+    try:
+        flight.check_doom()
+        if call.message is not None:
+            result = cell.on_message(call.port, call.message)
+        else:
+            result = cell.node.on_tick()
+        await take(flight, result)
+    except BaseException as error:
+        if cell.given_up(error):
+            add(cell.in_handler, -(call.message is not None))
+            add(cell.abandoned, call.message is not None)
+            cell.forget(call)
+            cell.end_call(call)
+        elif cell.attempt_ends_in(call, error):
+            await tell(flight, error)
+            cell.try_or_give_up(call, error)
+    else:
+        cell.attempt_succeeded(call)
+    finally:
+        land(flight)
+
+
+async def start(Flight flight):
+    """on_start; then the source is opened."""
+    cdef AsyncCell cell = flight.cell
+    cdef bint failed = False
+    try:
+        flight.check_doom()
+        if cell.has_start:
+            await take(flight, cell.node.on_start())
+    except BaseException as error:
+        failed = True
+        cell.dispatch.source_ended(cell.state)
+        await settle(flight, error, False)
+    try:
+        cell.dispatch.hook_done(cell.state, START_HOOK, failed)
+        if failed:
+            cell.close_inputs()
+        elif cell.is_source:
+            cell.open_source()
+    finally:
+        land(flight)
+
+
+async def drain(Flight flight):
+    """on_drain; what it emits is delivered."""
+    cdef AsyncCell cell = flight.cell
+    try:
+        flight.check_doom()
+        await take(flight, cell.node.on_drain())
+    except BaseException as error:
+        await settle(flight, error, False)
+    try:
+        cell.dispatch.hook_done(cell.state, DRAIN_HOOK, False)
+    finally:
+        land(flight)
+
+
+async def stop(Flight flight):
+    """End what is parked and the source, then on_stop; nothing may be emitted any more."""
+    cdef AsyncCell cell = flight.cell
+    try:
+        flight.check_doom()
+        cell.may_emit = False
+        cell.abandon_calls()
+        cell.close_source()
+        others = cell.others_than(flight)
+        for task in others:
+            task.cancel()
+        if others:
+            await asyncio.wait(others)
+        if cell.has_stop:
+            await take(flight, cell.node.on_stop())
+    except BaseException as error:
+        await settle(flight, error, False)
+    try:
+        cell.dispatch.hook_done(cell.state, STOP_HOOK, False)
+    finally:
+        land(flight)
+
+
+async def feed(Flight flight):
+    """produce(): each value is sent when the dispatcher gives leave."""
+    cdef AsyncCell cell = flight.cell
+    try:
+        flight.check_doom()
+        source = values_of(cell.refuse(cell.node.produce()))
+        flight.body = source.body
+        try:
+            await leave_to_send(flight)
+            await send_source(flight, source)
+        finally:
+            await source.aclose()
+    except BaseException as error:
+        if not (isinstance(error, CancelledError) and (cell.closing or cell.cancelling)):
+            cell.source_failed = True
+            await settle(flight, error, True)
+    finally:
+        cell.dispatch.source_ended(cell.state)
+        land(flight)
+
+
+async def send_source(Flight flight, source):
+    cdef AsyncCell cell = flight.cell
+    thrown = None
+    try:
+        while not cell.closing:
+            value = await (source.__anext__() if thrown is None else source.athrow(thrown))
+            thrown = None
+            try:
+                cell.send_yielded(value, None)
+            except Exception as error:
+                thrown = error
+            cell.show_outbox()
+            cell.allowance -= 1
+            if cell.allowance <= 0 or cell.interrupted(0):
+                await leave_to_send(flight)
+    except StopAsyncIteration:
+        return
+
+
+cdef int land(Flight flight) except -1:
+    """A flight has ended."""
+    cdef AsyncCell cell = flight.cell
+    cell.flights.discard(flight)
+    cell.show_outbox()
+    flight.body = None
+    flight.leave()
+    return 0
+
+
+# ============================================================================================ steps of these
+
+
+async def take(Flight flight, result):
+    """What a hook returned: a coroutine is awaited, the values of a generator are sent, all else is ignored."""
+    cdef AsyncCell cell = flight.cell
+    if inspect.iscoroutine(result):
+        flight.body = result
+        cell.is_generator(await result, flight.hook)
+    elif inspect.isasyncgen(result) or inspect.isgenerator(result):
+        await send_all(flight, values_of(result))
+    elif result is not None:
+        cell.is_generator(result, flight.hook)
+
+
+async def send_all(Flight flight, values):
+    """Send what a generator yields; where that is sent at once, stop for room after each value that finds none."""
+    cdef AsyncCell cell = flight.cell
+    cdef Py_ssize_t outbox
+    cdef Call keeper = None if flight.sends_at_once() else flight.call
+    flight.body = values.body
+    thrown = None
+    try:
+        while True:
+            value = await (values.__anext__() if thrown is None else values.athrow(thrown))
+            thrown = None
+            outbox = cell.outbox
+            try:
+                cell.send_yielded(value, keeper)
+            except Exception as error:
+                thrown = error          # the handler sees it where it yielded
+            if keeper is None and thrown is None and cell.must_park(flight, outbox):
+                await park(flight, cell.outbox > outbox)
+    except StopAsyncIteration:
+        return
+    finally:
+        await values.aclose()
+
+
+async def park(Flight flight, bint has_deferred):
+    """Leave the node until there is room: it still gets control messages meanwhile."""
+    cdef AsyncCell cell = flight.cell
+    cdef Suspended parked = Suspended()
+    parked.generator = flight
+    parked.message = flight.message
+    parked.level = flight.level
+    parked.hook = flight.hook
+    parked.has_deferred = has_deferred or (flight.level != LANE_LEVEL and cell.outbox > 0)
+    if flight.level == LANE_LEVEL:
+        cell.held_control = parked
+    else:
+        cell.held = parked
+    flight.gate = cell.loop.create_future()
+    cell.show_outbox()
+    cell.show_held()
+    flight.leave()
+    try:
+        await flight.gate
+    finally:
+        if cell.held is parked or cell.held_control is parked:      # cancelled
+            cell.let_go(parked)
+
+
+async def leave_to_send(Flight flight):
+    """Wait until the dispatcher gives the source a turn."""
+    cdef AsyncCell cell = flight.cell
+    flight.gate = cell.loop.create_future()
+    cell.dispatch.set_producing(cell.state, False)
+    await flight.gate
+
+
+async def tell(Flight flight, error):
+    """The node sees an error first; what its on_error raises is logged."""
+    cdef AsyncCell cell = flight.cell
+    if not cell.has_on_error:
+        return
+    try:
+        result = cell.node.on_error(error, flight.message)
+        if inspect.iscoroutine(result):
+            await result
+    except BaseException as second:
+        cell.report("on_error", second)
+
+
+async def settle(Flight flight, error, bint governed):
+    """An exception left a hook that handles no message."""
+    cdef AsyncCell cell = flight.cell
+    if cell.given_up(error) or cell.is_fatal(error):
+        return
+    await tell(flight, error)
+    cell.stand(flight.hook, error, None, None, governed, 1)
+
+
+class values_of:    # noqa: N801
+    """The values of a generator of either kind, as an async iterator that can be thrown into and closed."""
+
+    def __init__(self, values):
+        self.body = values if hasattr(values, "__anext__") else iter(values)
+
+    async def __anext__(self):
+        if hasattr(self.body, "__anext__"):
+            return await self.body.__anext__()
+        try:
+            return next(self.body)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def athrow(self, error):
+        if hasattr(self.body, "athrow"):
+            return await self.body.athrow(error)
+        if not hasattr(self.body, "throw"):
+            raise error
+        try:
+            return self.body.throw(error)
+        except StopIteration:
+            raise StopAsyncIteration from None
+
+    async def aclose(self):
+        if hasattr(self.body, "aclose"):
+            await self.body.aclose()
+        elif hasattr(self.body, "close"):
+            self.body.close()

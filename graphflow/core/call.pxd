@@ -1,0 +1,18 @@
+from graphflow.core.message cimport Message
+from graphflow.core.state cimport CallState
+
+cdef class Call:
+    # One message or tick that a node with a call book is at. Only the thread that is at it touches it (the one that
+    # runs the handler, then the one that hands on what it emitted), but for `state`, which is the dispatcher's.
+    cdef CallState state
+    cdef str hook               # on_message or on_tick
+    cdef Message message        # None for a tick
+    cdef str port               # where it came in
+    cdef bint control
+    cdef int attempts           # begun so far
+    cdef bint stages            # what it emits is kept until it has ended
+    cdef list kept              # of (outlets, copies, control), what it emitted
+    cdef Py_ssize_t copies      # in all of `kept`
+    cdef object task            # that runs it, on an event loop
+
+cdef Call new_call(str hook, Message message, str port, int level, bint stages)

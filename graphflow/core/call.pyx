@@ -1,0 +1,22 @@
+# One message or tick that a node with a call book is at; see calls.pyx.
+
+from graphflow.core.message cimport Message
+from graphflow.core.state cimport LANE_LEVEL
+
+
+cdef class Call:
+    """One message or tick in the hands of a node; see the declarations."""
+
+
+cdef Call new_call(str hook, Message message, str port, int level, bint stages):
+    cdef Call call = Call()
+    call.state.call = <void*>call
+    call.state.level = level
+    call.state.place = -1
+    call.hook = hook
+    call.message = message
+    call.port = port
+    call.control = level == LANE_LEVEL
+    call.stages = stages
+    call.kept = []
+    return call

@@ -1,0 +1,16 @@
+from graphflow.core.lifecycle cimport Lifecycle
+from graphflow.core.state cimport CallState, InletState, NodeState
+from libc.stdint cimport int64_t
+
+cdef class Calls(Lifecycle):
+    # With the GIL (or attached); each takes the lock.
+    cdef void open_call(self, NodeState* node, CallState* call, InletState* inlet, bint control, bint windowed) noexcept
+    cdef void claim_done(self, NodeState* node) noexcept
+    cdef bint end_call(self, NodeState* node, CallState* call, bint control) noexcept
+    cdef CallState* next_leaver(self, NodeState* node) noexcept
+    cdef void rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept
+    cdef CallState* take_rested(self, NodeState* node, bint any_time) noexcept
+
+    # Under the lock.
+    cdef void add_leaver(self, NodeState* node, CallState* call) noexcept nogil
+    cdef void show_rest(self, NodeState* node) noexcept nogil

@@ -1,0 +1,144 @@
+# The call book of a node that runs several messages at once, or tries them again: who may take the next message, in what
+# order what they emitted leaves, and who rests before another attempt.
+#
+# A call is one message (or tick) from its taking until what it emitted has left. What it emits is kept in the Call until
+# it has ended, so that it can be discarded for another attempt and leaves in the order of the messages.
+#
+# Invariants, true whenever `mu` is free (the rest of a node's invariants are in readiness.pyx):
+#   C1  One worker at a time is `claiming`: between the choice of an input and open_call() nobody else takes from the
+#       node, so that places are given in the order in which the edge gave the messages.
+#   C2  `places` holds the calls from `gone` to `given`, at most `window` of them. A call goes (to the leavers) when it
+#       has ended and its place is `gone`: in the order of the places. Calls outside the window (control, and all of a
+#       node with `ordered = False`) go as they end.
+#   C3  Control has no window: `control_open` lets one control call be open, so control leaves in order too.
+#   C4  One worker at a time is `leaving`: it alone touches the node's outlets and outbox. If there are leavers, somebody
+#       is leaving, or is between end_call() and next_leaver(): end_call answers True to exactly one caller while nobody
+#       is, and who finds no leaver more gives the role up in the same section.
+#   C5  The retry timer is armed for the first of the resting, or HAS_RETRY is pending, or the node has been stopped.
+#
+# Races thought of: two calls end at once (the second finds `leaving` set, and its call is on the list that the first
+# looks at again before it gives the role up); a call ends while another worker empties the outbox (the flush holds the
+# same role and hands on what it finds); the node is stopped while calls rest (abandoned by its stop hook, or after the
+# run); a call backs off after the stop has begun (no timer is armed, it is abandoned).
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.lifecycle cimport Lifecycle
+from graphflow.core.lock cimport acquire, poke
+from graphflow.core.state cimport DRAINING, HAS_RETRY, STOPPED, CallBook, CallState, InletState, NodeState
+
+
+cdef class Calls(Lifecycle):
+    """The call books of a run's nodes; each method is one critical section."""
+
+    cdef void open_call(
+        self, NodeState* node, CallState* call, InletState* inlet, bint control, bint windowed
+    ) noexcept:
+        """The worker that claims has taken a message, for this call. `inlet`: where it came from, unless that was then
+        seen empty or it is a tick."""
+        cdef CallBook* book = &node.book
+        acquire(self.mu)
+        call.place = -1
+        if control:
+            book.control_open = True
+        elif windowed and book.window > 0:
+            call.place = book.given
+            book.places[call.place % book.window] = call
+            book.given += 1
+        book.claiming = False
+        if inlet != NULL:
+            self.list_inlet(inlet, control)
+        self.refresh(node)
+        self.unlock()
+
+    cdef void claim_done(self, NodeState* node) noexcept:
+        """The worker that claims has taken nothing, or has driven a generator."""
+        acquire(self.mu)
+        node.book.claiming = False
+        self.refresh(node)
+        self.unlock()
+
+    cdef bint end_call(self, NodeState* node, CallState* call, bint control) noexcept:
+        """A call has been handled or given up. True: the caller hands on what calls emitted (next_leaver)."""
+        cdef CallBook* book = &node.book
+        cdef CallState* first
+        cdef bint mine
+        acquire(self.mu)
+        call.ended = True
+        if control:
+            book.control_open = False
+        if call.place < 0:
+            self.add_leaver(node, call)
+        while book.gone < book.given:
+            first = book.places[book.gone % book.window]
+            if not first.ended:
+                break
+            self.add_leaver(node, first)
+            book.gone += 1
+        mine = not book.leaving and book.leavers != NULL
+        if mine:
+            book.leaving = True
+        self.refresh(node)
+        self.unlock()
+        return mine
+
+    cdef CallState* next_leaver(self, NodeState* node) noexcept:
+        """The next call to hand on; NULL gives the role up."""
+        cdef CallBook* book = &node.book
+        cdef CallState* call
+        acquire(self.mu)
+        call = book.leavers
+        if call != NULL:
+            book.leavers = call.next
+        else:
+            book.leaving = False
+            self.refresh(node)
+        self.unlock()
+        return call
+
+    cdef void add_leaver(self, NodeState* node, CallState* call) noexcept nogil:
+        """Under the lock: behind those that leave already."""
+        call.next = NULL
+        if node.book.leavers == NULL:
+            node.book.leavers = call
+        else:
+            node.book.last_leaver.next = call
+        node.book.last_leaver = call
+
+    # ======================================================================================== backoff
+
+    cdef void rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept:
+        """A call failed and is to be tried again at `due_ns`."""
+        cdef CallState** link = &node.book.resting
+        acquire(self.mu)
+        call.due_ns = due_ns
+        while link[0] != NULL and link[0].due_ns <= due_ns:
+            link = &link[0].next
+        call.next = link[0]
+        link[0] = call
+        self.show_rest(node)
+        self.refresh(node)
+        self.unlock()
+
+    cdef CallState* take_rested(self, NodeState* node, bint any_time) noexcept:
+        """The first call whose rest is over (or any, to abandon it); NULL if there is none."""
+        cdef CallState* call
+        acquire(self.mu)
+        call = node.book.resting
+        if call != NULL and (any_time or call.due_ns <= self.clock.now_ns()):
+            node.book.resting = call.next
+        else:
+            call = NULL
+        self.show_rest(node)
+        self.refresh(node)
+        self.unlock()
+        return call
+
+    cdef void show_rest(self, NodeState* node) noexcept nogil:
+        """Under the lock: arm the timer for the first that rests (C5)."""
+        poke(node.pending, node.pending & ~HAS_RETRY)
+        if node.book.resting == NULL or node.masks & STOPPED or self.phase > DRAINING:
+            self.timers.disarm(&node.retry)
+        else:
+            self.timers.arm(&node.retry, node.book.resting.due_ns)
+            self.wake_keeper(node.book.resting.due_ns)

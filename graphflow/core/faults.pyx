@@ -1,0 +1,136 @@
+# What becomes of an exception that leaves a hook: the node's on_error, the log, the report, the error policy.
+#
+# No lock is held here: hooks and loggers of the user's run.
+
+import logging
+import traceback
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.lock cimport add
+from graphflow.core.message cimport KIND_ERROR, Message, make_child, make_message
+from graphflow.core.sender cimport Outlet, Sender, prepare_all
+
+from graphflow.error_policy import DeadLetter
+from graphflow.logs import safe_log
+
+cdef enum:
+    ERRORS_KEPT = 8             # exceptions kept of each node; all are counted
+    ERRORS_LOGGED = 16          # of each node, then only powers of two
+
+log = logging.getLogger("graphflow.node")
+
+
+cdef class Faults(Sender):
+    """What becomes of a node's errors; see the declarations for the fields."""
+
+    cdef int fail(
+        self, str hook, object error, Message message, str port, bint governed, int attempts=1
+    ) except -1:
+        """An exception left a hook, and there is no other attempt. `governed`: the node's error policy applies."""
+        if self.is_fatal(error):
+            add(self.failed, message is not None)
+            return 0
+        self.tell_on_error(error, message)
+        return self.stand(hook, error, message, port, governed, attempts)
+
+    cdef int stand(
+        self, str hook, object error, Message message, str port, bint governed, int attempts
+    ) except -1:
+        """An error that on_error has seen stands: it is noted, and the policy decides what becomes of the message."""
+        cdef bint lettered = False
+        self.note_error(hook, error)
+        if governed:
+            lettered = self.govern(error, message, port, attempts)
+        if message is not None:
+            add(self.dead_lettered if lettered else self.failed, 1)
+        return 0
+
+    cdef bint is_fatal(self, object error) except -1:
+        """KeyboardInterrupt and SystemExit are nobody's to handle: they stop the graph and leave run()."""
+        if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+            return False
+        add(self.error_count, 1)
+        self.engine.fatal(self.path, error)
+        return True
+
+    cdef int tell_on_error(self, object error, Message message) except -1:
+        """The node sees an error first; what its on_error raises is logged."""
+        if self.has_on_error:
+            try:
+                self.node.on_error(error, message)
+            except BaseException as second:
+                self.report("on_error", second)
+        return 0
+
+    cdef int note_error(self, str hook, object error) except -1:
+        """Count, log and keep an error."""
+        add(self.error_count, 1)
+        self.report(hook, error)
+        if len(self.errors) < ERRORS_KEPT:
+            self.errors.append(release_frames(error))
+        return 0
+
+    cdef bint govern(self, object error, Message message, str port, int attempts) except -1:
+        """Apply the error policy to an error that stands; True if the message left as a dead letter."""
+        policy = self.error_policy.final
+        kind = policy.kind
+        if kind == "stop_graph":
+            self.engine.fatal(self.path, error)
+        elif kind == "stop_node":
+            self.stop_here()
+        elif kind == "dead_letter":
+            return self.dead_letter(policy.port, error, message, port, attempts)
+        return False
+
+    cdef bint dead_letter(self, str out, object error, Message message, str port, int attempts) except -1:
+        """Send the message that failed from the port `out`, as an ERROR message; False if it cannot be sent.
+
+        It goes past outbox_limit: the handler that filled the outbox is often the one that failed, and no message is
+        handled before the outbox is empty, so it is one at a time."""
+        cdef Message letter
+        text = "".join(traceback.format_exception(error))
+        payload = DeadLetter(message, release_frames(error), text, self.path, port, attempts)
+        letter = make_message(KIND_ERROR, payload) if message is None else make_child(payload, message)
+        letter.kind = KIND_ERROR
+        try:
+            self.post(self.outlets_of(out), letter)
+        except Exception as second:
+            self.report("the dead letter of an error", second)
+            return False
+        return True
+
+    cdef int post(self, tuple outlets, Message letter) except -1:
+        """Send a dead letter to every edge of its port, now."""
+        cdef Outlet outlet
+        for outlet, held in zip(outlets, prepare_all(outlets, letter)):
+            self.deliver(outlet, held, False)
+        return 0
+
+    cdef int stop_here(self) except -1:
+        """STOP_NODE: the node takes nothing more."""
+        return 0
+
+    cdef int report(self, str hook, object error) except -1:
+        """Log an error of the node; a flood of them is thinned out, and says so."""
+        cdef int64_t count = self.error_count
+        if count > ERRORS_LOGGED and count & (count - 1):
+            return 0
+        safe_log(
+            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s",
+            self.path, hook, type(error).__name__, count,
+            "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
+            exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
+        )
+        return 0
+
+
+cdef object release_frames(object error):
+    """The error with its traceback's frames emptied: it is kept, the messages in them are not."""
+    cdef int depth = 0
+    chained = error
+    while chained is not None and depth < 16:
+        traceback.clear_frames(chained.__traceback__)
+        chained = chained.__cause__ if chained.__cause__ is not None else chained.__context__
+        depth += 1
+    return error

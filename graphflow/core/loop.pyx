@@ -1,0 +1,128 @@
+# The worker that is an event loop: it runs the turns of the async nodes between the steps of their coroutines.
+#
+# It must not block in sleep(), so it dozes: told that nothing is ready, it returns to the event loop, and whoever queues
+# a node of its crew writes a byte into its pipe (D4: it dozes only after seeing, in the same section, that nothing is
+# queued, and the byte stays readable until it is read, so no wake-up is lost). The pipe is written to as well when the
+# phase changes: a draining graph ends its sources where they await, a stop that has run out of patience cancels.
+
+import asyncio
+import socket
+
+from graphflow.core.aio cimport AsyncCell
+from graphflow.core.cell cimport Cell
+from graphflow.core.context cimport here
+from graphflow.core.dispatch cimport Dispatch
+from graphflow.core.engine cimport Engine
+from graphflow.core.lock cimport acquire, peek
+from graphflow.core.state cimport DRAINING, ENDED, Crew, NodeState
+
+cdef enum:
+    TURNS_AT_ONCE = 64      # before the coroutines that they started run
+
+
+cdef class LoopWorker:
+    """The worker of the crew that async nodes belong to; everything but the constructor runs on its loop's thread."""
+    cdef Engine engine
+    cdef Dispatch dispatch
+    cdef Crew* crew
+    cdef object loop
+    cdef object reader, writer      # the two ends of the pipe
+    cdef bint dozing
+    cdef bint drained, hurried      # what it has made of the phase so far
+
+    def __init__(self, Engine engine, int crew_index):
+        self.engine = engine
+        self.dispatch = engine.dispatch
+        self.crew = &engine.dispatch.crews[crew_index]
+        self.reader, self.writer = socket.socketpair()
+        self.reader.setblocking(False)
+        self.writer.setblocking(False)
+        self.crew.wake_fd = self.writer.fileno()
+
+    def work(self):
+        """The life of the loop's thread, until the run has ended."""
+        self.loop = asyncio.new_event_loop()
+        here().scheduler = self.engine.token
+        for cell in self.cells():
+            (<AsyncCell>cell).loop = self.loop
+        self.loop.add_reader(self.reader.fileno(), self.woken)
+        self.loop.call_soon(self.turns, False)
+        try:
+            self.loop.run_forever()
+        finally:
+            self.end()
+            here().scheduler = 0
+
+    def cells(self):
+        """The nodes of the loop's crew."""
+        return [cell for cell in self.engine.cells if (<Cell>cell).state.crew == self.crew]
+
+    def woken(self):
+        """A byte came: there are turns to run, or the phase has changed."""
+        while True:
+            try:
+                self.reader.recv(4096)
+            except BlockingIOError:
+                break
+        self.heed_phase()
+        if self.dozing and self.dispatch.roused(self.crew):
+            self.dozing = False
+            self.turns(True)
+
+    def turns(self, bint woken):
+        """Run what is ready, then let the coroutines run; doze when there is nothing."""
+        cdef NodeState* state
+        cdef int done = 0
+        while done < TURNS_AT_ONCE:
+            state = self.dispatch.next_turn(self.crew, woken)
+            woken = False
+            if state != NULL:
+                done += 1
+                (<Cell>self.engine.cells[state.index]).turn()
+            elif peek(self.dispatch.phase) == ENDED:
+                return
+            elif self.dispatch.doze(self.crew):
+                self.dozing = True
+                return
+            else:
+                woken = True
+        self.loop.call_soon(self.turns, False)
+
+    def heed_phase(self):
+        """What coroutines must be told of the end of a run."""
+        cdef int phase = peek(self.dispatch.phase)
+        if phase >= DRAINING and not self.drained:
+            self.drained = True
+            for cell in self.cells():
+                (<AsyncCell>cell).close_source()
+        if peek(self.dispatch.impatient) and not self.hurried:
+            self.hurried = True
+            for cell in self.cells():
+                (<AsyncCell>cell).cancel_flights()
+        if phase == ENDED:
+            self.loop.stop()
+
+    def end(self):
+        """Close the loop; a coroutine that does not end when it is cancelled is left behind."""
+        left = []
+        for cell in self.cells():
+            (<AsyncCell>cell).cancel_flights()
+            left += cell.others_than(None)
+        if left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=0.1))
+        for task in left:
+            task._log_destroy_pending = False       # it is named in the report
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()
+        for cell in self.cells():
+            cell.lose_flights()
+            self.engine.let_go(cell)
+        self.close()
+
+    def close(self):
+        """Close the pipe; also for a run that did not begin."""
+        acquire(self.dispatch.mu)
+        self.crew.wake_fd = -1
+        self.dispatch.unlock()
+        self.reader.close()
+        self.writer.close()

@@ -1,0 +1,289 @@
+# A node in a run that handles several messages at once, or tries them again: what its hooks emit is kept in a Call until
+# the call has ended, and leaves in the order of the messages. See calls.pyx for the rules and the races.
+#
+# Several workers may be inside. A worker takes a message while it alone claims, handles it with nobody in its way, and
+# hands on what has ended if nobody does. Counters are atomic; the call belongs to the worker that is at it; everything
+# of the cell's that is not fixed is touched by the worker that claims (inputs), by the one that is leaving (outlets,
+# outbox), or by a life-cycle hook, which runs alone.
+
+import logging
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.call cimport Call, new_call
+from graphflow.core.cell cimport Cell, Turn
+from graphflow.core.context cimport Context, here
+from graphflow.core.handler cimport Inlet
+from graphflow.core.lock cimport add, peek
+from graphflow.core.message cimport KIND_DATA, Message, make_message
+from graphflow.core.sender cimport prepare_all
+from graphflow.core.state cimport (
+    CONTROL_WORK,
+    CUT_WORK,
+    DATA_WORK,
+    FLUSH_WORK,
+    HELD_WORK,
+    HOOK_WORK,
+    LANE_LEVEL,
+    NO_WORK,
+    RETRY_WORK,
+    SOURCE_WORK,
+    STOPPED,
+    STOPPING,
+    TICK_WORK,
+    CallState,
+    InletState,
+    Work,
+)
+
+from graphflow.logs import safe_log
+
+log = logging.getLogger("graphflow.node")
+
+
+cdef class StagedCell(Cell):
+    """A node whose emissions wait for their call; see the declarations for the fields."""
+
+    cdef int run(self, Turn* turn) except -1:
+        cdef InletState* inlet = NULL
+        cdef CallState* rested
+        cdef int quantum = 0
+        cdef Work work
+        cdef bint first = True
+        while turn.left > 0 and not turn.carried:
+            work = self.dispatch.choose(self.state, &inlet, &quantum, turn.lanes_done, first)
+            first = False
+            turn.lanes_done = 0
+            turn.left -= 1
+            if work == NO_WORK or work == CUT_WORK:
+                turn.cut = work == CUT_WORK
+                break
+            elif work == HOOK_WORK:
+                turn.carried = self.live()
+                break
+            elif work == FLUSH_WORK:
+                self.flush()
+                self.show_outbox()
+                self.let_leave()
+            elif work == CONTROL_WORK:
+                turn.lanes_done = 1
+                turn.carried = self.claim_control(<Inlet>self.inlets[inlet.index])
+            elif work == TICK_WORK:
+                turn.carried = self.claim_tick()
+            elif work == HELD_WORK:
+                turn.carried = self.go_on()
+                self.dispatch.claim_done(self.state)
+            elif work == RETRY_WORK:
+                rested = self.dispatch.take_rested(self.state, False)
+                turn.carried = rested != NULL and self.begin(<Call>rested.call)
+            elif work == DATA_WORK:
+                turn.carried = self.claim_data(<Inlet>self.inlets[inlet.index])
+            elif work == SOURCE_WORK:
+                self.produce()
+        return 0
+
+    cdef bint live(self) except -1:
+        """Run the life-cycle hook that was granted; alone inside. True: a coroutine goes on with it."""
+        self.hook()
+        self.show_outbox()
+        return False
+
+    cdef bint go_on(self) except -1:
+        """Go on with a generator of on_drain. True: it goes on by itself."""
+        self.drive(self.held, 1)
+        self.show_outbox()
+        return False
+
+    cdef int produce(self) except -1:
+        """Take a value from produce(), in a node that one worker is inside at a time."""
+        self.pull(1)
+        return self.show_outbox()
+
+    cdef int crash(self, object error) except -1:
+        self.dispatch.claim_done(self.state)
+        return Cell.crash(self, error)
+
+    # ======================================================================================== taking
+
+    cdef bint claim_data(self, Inlet inlet) except -1:
+        """Take one data message and handle it. True: a coroutine goes on with it."""
+        return self.claim(inlet, inlet.edge.take_data(True), inlet.state.band)
+
+    cdef bint claim_control(self, Inlet inlet) except -1:
+        """Take one control message and handle it."""
+        return self.claim(inlet, inlet.edge.take_lane(True), LANE_LEVEL)
+
+    cdef bint claim(self, Inlet inlet, object item, int level) except -1:
+        cdef Message message
+        cdef Call call
+        if item is None:
+            self.dispatch.claim_done(self.state)    # seen empty: the edge tells of the next item
+            return False
+        message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
+        call = new_call("on_message", message, inlet.port, level, self.stages)
+        self.open_call(call, &inlet.state)
+        return self.begin(call)
+
+    cdef bint claim_tick(self) except -1:
+        cdef Call call = new_call("on_tick", None, None, 0, self.stages)
+        add(self.ticks, 1)
+        self.open_call(call, NULL)
+        return self.begin(call)
+
+    cdef int open_call(self, Call call, InletState* inlet) except -1:
+        """The message is this call's: let the next worker take one."""
+        self.open_calls.add(call)
+        self.dispatch.open_call(self.state, &call.state, inlet, call.control, self.ordered)
+        return 0
+
+    # ======================================================================================== handling
+
+    cdef bint begin(self, Call call) except -1:
+        """Handle the call, from its taking or after a rest. True: a coroutine goes on with it."""
+        cdef Context* context = here()
+        self.attempt_begins(call)
+        context.call = <void*>call
+        try:
+            self.call_hook(call)
+        except BaseException as error:
+            self.attempt_failed(call, error)
+        else:
+            self.attempt_succeeded(call)
+        finally:
+            context.call = NULL
+        return False
+
+    cdef int attempt_begins(self, Call call) except -1:
+        call.attempts += 1
+        add(self.in_handler, call.message is not None)
+        return 0
+
+    cdef int attempt_succeeded(self, Call call) except -1:
+        add(self.in_handler, -(call.message is not None))
+        add(self.handled, call.message is not None)
+        return self.end_call(call)
+
+    cdef int call_hook(self, Call call) except -1:
+        """Run on_message or on_tick; a generator is exhausted at once, as what it yields is kept anyway."""
+        if call.message is not None:
+            result = self.on_message(call.port, call.message)
+        else:
+            result = self.node.on_tick()
+        if result is not None and self.is_generator(result, call.hook):
+            self.exhaust(call, result)
+        return 0
+
+    cdef int exhaust(self, Call call, object generator) except -1:
+        thrown = None
+        try:
+            while True:
+                value = next(generator) if thrown is None else generator.throw(thrown)
+                thrown = None
+                try:
+                    self.send_yielded(value, call)
+                except Exception as error:
+                    thrown = error          # the handler sees it where it yielded
+        except StopIteration:
+            return 0
+
+    # ======================================================================================== failing
+
+    cdef int attempt_failed(self, Call call, object error) except -1:
+        """The hook raised."""
+        if self.attempt_ends_in(call, error):
+            self.tell_on_error(error, call.message)
+            self.try_or_give_up(call, error)
+        return 0
+
+    cdef bint attempt_ends_in(self, Call call, object error) except -1:
+        """What a failed attempt emitted does not count where there may be another. False: the error stops the graph,
+        and nothing is to be done."""
+        add(self.in_handler, -(call.message is not None))
+        if self.error_policy.kind == "retry":
+            self.forget(call)
+        if not self.is_fatal(error):
+            return True
+        add(self.failed, call.message is not None)
+        self.end_call(call)
+        return False
+
+    cdef int try_or_give_up(self, Call call, object error) except -1:
+        """After on_error: rest and try again, or give the message up."""
+        if self.tries_again(call):
+            return self.back_off(call, error)
+        self.stand(call.hook, error, call.message, call.port, True, call.attempts)
+        return self.end_call(call)
+
+    cdef bint tries_again(self, Call call) except -1:
+        return (
+            call.attempts < self.error_policy.attempts and peek(self.dispatch.phase) < STOPPING
+            and not peek(self.state.masks) & STOPPED
+        )
+
+    cdef int back_off(self, Call call, object error) except -1:
+        """Let the message rest; no worker is held meanwhile."""
+        cdef double rest = self.error_policy.delay_s(call.attempts, self.random())
+        add(self.retries, 1)
+        safe_log(
+            log, logging.WARNING, "node %s: %s raised %s in attempt %d of %d; again in %.3g s",
+            self.path, call.hook, type(error).__name__, call.attempts, self.error_policy.attempts, rest,
+            exc_info=error, extra={"event": "retry", "node": self.path, "hook": call.hook},
+        )
+        self.dispatch.rest(self.state, &call.state, self.dispatch.clock.now_ns() + <int64_t>(rest * 1e9))
+        return 0
+
+    cdef int post(self, tuple outlets, Message letter) except -1:
+        """A dead letter leaves in its call's turn, like what the call emitted."""
+        cdef Call call = <Call>here().call if here().call != NULL else None
+        if call is None:
+            return Cell.post(self, outlets, letter)
+        call.kept.append((outlets, prepare_all(outlets, letter), False))
+        call.copies += len(outlets)
+        add(self.kept, <Py_ssize_t>len(outlets))
+        return 0
+
+    cdef int stop_here(self) except -1:
+        """STOP_NODE: on_stop is due when everybody has left; calls that rest are given up by it."""
+        self.dispatch.stop_node(self.state)
+        if self.source is not None:
+            self.end_source()
+        return self.close_inputs()
+
+    # ======================================================================================== leaving
+
+    cdef int end_call(self, Call call) except -1:
+        """The call has been handled or given up: it leaves when its turn has come."""
+        if self.dispatch.end_call(self.state, &call.state, call.control):
+            self.let_leave()
+        return 0
+
+    cdef int let_leave(self) except -1:
+        """Hand on what the calls emitted that leave, in their order."""
+        cdef CallState* leaver = self.dispatch.next_leaver(self.state)
+        cdef Call call
+        while leaver != NULL:
+            call = <Call>leaver.call
+            if not self.over:
+                self.hand_on(call)
+            self.open_calls.discard(call)
+            leaver = self.dispatch.next_leaver(self.state)
+        return 0
+
+    cdef int stop_hook(self) except -1:
+        self.abandon_calls()
+        return Cell.stop_hook(self)
+
+    cdef int abandon_calls(self) except -1:
+        """Give up the calls that rest; they count as abandoned."""
+        cdef CallState* rested = self.dispatch.take_rested(self.state, True)
+        while rested != NULL:
+            add(self.abandoned, (<Call>rested.call).message is not None)
+            self.forget(<Call>rested.call)
+            self.end_call(<Call>rested.call)
+            rested = self.dispatch.take_rested(self.state, True)
+        return 0
+
+    def release(self):
+        """After the run: let go of everything that refers back to it."""
+        Cell.release(self)
+        self.abandon_calls()

@@ -1,0 +1,116 @@
+"""What becomes of an error in a node beyond being logged and counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from graphflow.amounts import seconds, whole
+
+if TYPE_CHECKING:
+    from graphflow.core.message import Message
+
+Kind = Literal["continue", "retry", "dead_letter", "stop_node", "stop_graph"]
+
+_ATTEMPTS_MAX = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPolicy:
+    """What an exception in a node's `on_message`, `on_tick` or `produce` does; for one node or for all of a scheduler.
+
+    One of `CONTINUE`, `STOP_NODE`, `STOP_GRAPH`, or made by `retry()` or `dead_letter()`. A generator that has raised
+    has ended: a failed `produce` is not retried, the source has failed.
+    """
+
+    CONTINUE: ClassVar[ErrorPolicy]
+    """The message counts as failed and the node goes on."""
+    STOP_NODE: ClassVar[ErrorPolicy]
+    """The node is stopped: `on_stop` runs, its inputs are closed, what is queued for it counts as dropped."""
+    STOP_GRAPH: ClassVar[ErrorPolicy]
+    """The graph stops without draining, and `run()` or `wait()` raises the error."""
+
+    kind: Kind
+    attempts: int = 1
+    backoff_s: float = 0.0
+    max_backoff_s: float = 0.0
+    jitter: float = 0.0
+    then: ErrorPolicy | None = None
+    port: str | None = None
+
+    @classmethod
+    def retry(
+        cls,
+        attempts: int,
+        backoff_s: float = 0.1,
+        *,
+        max_backoff_s: float = 30.0,
+        jitter: float = 0.5,
+        then: ErrorPolicy | None = None,
+    ) -> ErrorPolicy:
+        """Call the handler again, `attempts` times in all; then the message counts as failed and `then` applies.
+
+        Before the k-th retry the node rests for `backoff_s * 2 ** (k - 1)` seconds, `max_backoff_s` at most, and up to
+        `jitter` times as long again, drawn at random. Meanwhile it takes control messages but no data, and holds no
+        worker. What a failed attempt emitted is discarded: emissions are kept until the handler has returned, and
+        `emit` answers OK. `then` is any policy but another retry, CONTINUE if None.
+
+        Raises TypeError or ValueError naming the argument.
+        """
+        whole("attempts", attempts, 1, _ATTEMPTS_MAX)
+        backoff = seconds("backoff_s", backoff_s)
+        longest = seconds("max_backoff_s", max_backoff_s)
+        if isinstance(jitter, bool) or not isinstance(jitter, (int, float)):
+            raise TypeError(f"jitter must be a number from 0 to 1, not {jitter!r}")
+        if not 0 <= jitter <= 1:
+            raise ValueError(f"jitter must be a number from 0 to 1, not {jitter!r}")
+        if then is not None and not isinstance(then, ErrorPolicy):
+            raise TypeError(f"then must be an ErrorPolicy or None, not {then!r}")
+        if then is not None and then.kind == "retry":
+            raise ValueError("then must not be another retry: give this one more attempts")
+        return cls("retry", attempts, backoff, longest, float(jitter), then)
+
+    @classmethod
+    def dead_letter(cls, port: str) -> ErrorPolicy:
+        """Emit the message that failed, as the `DeadLetter` in an ERROR message, from the output `port` of the node.
+
+        Raises TypeError for what is no name. A node without such a port is refused when it is registered.
+        """
+        if not isinstance(port, str) or not port:
+            raise TypeError(f"port must be the name of an output port, not {port!r}")
+        return cls("dead_letter", port=port)
+
+    @property
+    def final(self) -> ErrorPolicy:
+        """What applies when there are no attempts left: `then` of a retry, else this policy."""
+        if self.kind != "retry":
+            return self
+        return self.then if self.then is not None else ErrorPolicy.CONTINUE
+
+    def delay_s(self, failures: int, drawn: float) -> float:
+        """Seconds to rest after that many failed attempts; `drawn` is a random number from 0 to 1."""
+        rest: float = min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 64))
+        return rest * (1 + self.jitter * drawn)
+
+
+ErrorPolicy.CONTINUE = ErrorPolicy("continue")
+ErrorPolicy.STOP_NODE = ErrorPolicy("stop_node")
+ErrorPolicy.STOP_GRAPH = ErrorPolicy("stop_graph")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """The payload of the ERROR message that `ErrorPolicy.dead_letter` emits."""
+
+    message: Message | None
+    """What was being handled; None for a tick or a source."""
+    exception: BaseException
+    """The error; the frames of its traceback are emptied, so that it holds nothing else."""
+    traceback: str
+    """The traceback as text."""
+    node: str
+    """Path of the node."""
+    port: str | None
+    """Input port that the message came in by; None for a tick or a source."""
+    attempts: int
+    """How often the handler was tried."""

@@ -343,8 +343,10 @@ class Scheduler:
         return edges[edge_id]
 
     def get_stats(self) -> dict[str, Any]:
-        """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes, and per edge
-        (by id) depth, peak_depth, capacity, offered, delivered."""
+        """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes; per edge (by
+        id) depth, peak_depth, capacity, offered, delivered; per node of the latest run (by path) what became of the
+        messages delivered to it (handled, failed, dead_lettered, in_handler, held, abandoned) and retries, ticks,
+        errors."""
         self._refuse_child()
         run = self._run
         runnable, blocked = run.engine.counts() if run is not None else (0, 0)
@@ -355,6 +357,7 @@ class Scheduler:
             "edges_count": len(edges),
             "runnable_nodes": runnable,
             "blocked_nodes": blocked,
+            "nodes": {} if run is None else {cell.path: cell.counts() for cell in run.engine.cells},
             "edges": {
                 edge_id: {
                     "depth": stats.depth,

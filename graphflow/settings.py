@@ -68,7 +68,7 @@ def _check_concurrency(name: str, node: Node) -> Iterator[ValidationIssue]:
 
 
 def _check_error_policy(name: str, node: Node) -> list[ValidationIssue]:
-    policy = node.error_policy
+    policy: object = node.error_policy
     if policy is None:
         return []
     if not isinstance(policy, ErrorPolicy):

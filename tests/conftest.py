@@ -15,7 +15,7 @@ import pytest
 
 import graphflow.scheduler
 
-pytest.register_assert_rewrite("edges", "graphs")
+pytest.register_assert_rewrite("coroutines", "edges", "graphs")
 
 from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
 

@@ -16,7 +16,6 @@ from graphflow.core.call cimport Call
 from graphflow.core.context cimport Context, here
 from graphflow.core.handler cimport Suspended
 from graphflow.core.lock cimport add, peek
-from graphflow.core.message cimport Message
 from graphflow.core.staged cimport StagedCell
 from graphflow.core.state cimport (
     DRAIN_HOOK,
@@ -226,7 +225,7 @@ async def handle(Flight flight):
         if cell.given_up(error):
             add(cell.in_handler, -(call.message is not None))
             add(cell.abandoned, call.message is not None)
-            cell.forget(call)
+            cell.forget(call, 0)
             cell.end_call(call)
         elif cell.attempt_ends_in(call, error):
             await tell(flight, error)

@@ -10,9 +10,10 @@ cdef class Call:
     cdef str port               # where it came in
     cdef bint control
     cdef int attempts           # begun so far
+    cdef bint resting           # between two of them
     cdef bint stages            # what it emits is kept until it has ended
     cdef list kept              # of (outlets, copies, control), what it emitted
-    cdef Py_ssize_t copies      # in all of `kept`
+    cdef Py_ssize_t before      # entries of `kept` from before this attempt
     cdef object task            # that runs it, on an event loop
 
 cdef Call new_call(str hook, Message message, str port, int level, bint stages)

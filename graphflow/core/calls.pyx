@@ -1,19 +1,19 @@
-# The call book of a node that runs several messages at once, or tries them again: who may take the next message, in what
-# order what they emitted leaves, and who rests before another attempt.
+# The call book of a node that runs several messages at once, or tries them again: who may take the next message, in
+# what order what they emitted leaves, and who rests before another attempt.
 #
-# A call is one message (or tick) from its taking until what it emitted has left. What it emits is kept in the Call until
-# it has ended, so that it can be discarded for another attempt and leaves in the order of the messages.
+# A call is one message (or tick) from its taking until what it emitted has left. What it emits is kept in the Call
+# until it has ended, so that it can be discarded for another attempt and leaves in the order of the messages.
 #
 # Invariants, true whenever `mu` is free (the rest of a node's invariants are in readiness.pyx):
 #   C1  One worker at a time is `claiming`: between the choice of an input and open_call() nobody else takes from the
 #       node, so that places are given in the order in which the edge gave the messages.
-#   C2  `places` holds the calls from `gone` to `given`, at most `window` of them. A call goes (to the leavers) when it
-#       has ended and its place is `gone`: in the order of the places. Calls outside the window (control, and all of a
-#       node with `ordered = False`) go as they end.
+#   C2  `places` holds the calls from `gone` to `given`, at most `window` of them. A call goes (to the leavers) when
+#       it has ended and its place is `gone`: in the order of the places. Calls outside the window (control, and all
+#       of a node with `ordered = False`) go as they end.
 #   C3  Control has no window: `control_open` lets one control call be open, so control leaves in order too.
-#   C4  One worker at a time is `leaving`: it alone touches the node's outlets and outbox. If there are leavers, somebody
-#       is leaving, or is between end_call() and next_leaver(): end_call answers True to exactly one caller while nobody
-#       is, and who finds no leaver more gives the role up in the same section.
+#   C4  One worker at a time is `leaving`: it alone touches the node's outlets and outbox. If there are leavers,
+#       somebody is leaving: end_call() gives the role to exactly one caller while nobody has it, and whoever finds no
+#       leaver more gives it up in the same section.
 #   C5  The retry timer is armed for the first of the resting, or HAS_RETRY is pending, or the node has been stopped.
 #
 # Races thought of: two calls end at once (the second finds `leaving` set, and its call is on the list that the first

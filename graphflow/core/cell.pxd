@@ -1,4 +1,5 @@
 from graphflow.core.handler cimport Handler
+from libc.stdint cimport int64_t
 
 cdef struct Turn:
     # What a worker inside a node knows of its turn.
@@ -20,3 +21,4 @@ cdef class Cell(Handler):
     cdef int start_hook(self) except -1
     cdef int drain_hook(self) except -1
     cdef int stop_hook(self) except -1
+    cdef int64_t count_held(self) except -1

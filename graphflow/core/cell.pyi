@@ -7,5 +7,8 @@ class Cell(Handler):
     def path(self) -> str: ...
     @property
     def over(self) -> bool: ...
+    def counts(self) -> dict[str, int]:
+        """What became of the messages that edges delivered to the node: exact while nobody is inside."""
+
     def release(self) -> None:
         """After the run: let go of everything that refers back to it."""

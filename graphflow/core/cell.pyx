@@ -3,6 +3,8 @@
 # The dispatcher decides what the worker does next (choose); this file and handler.pyx do it. A turn ends when there is
 # nothing more to do, the batch is used up, or something more urgent is ready elsewhere.
 
+from libc.stdint cimport int64_t
+
 from graphflow.core.context cimport Context, here
 from graphflow.core.handler cimport Handler, Inlet
 from graphflow.core.state cimport (
@@ -149,6 +151,19 @@ cdef class Cell(Handler):
             self.fail("on_stop", error, None, None, False)
         self.dispatch.hook_done(self.state, STOP_HOOK, False)
         return 0
+
+    def counts(self):
+        """What became of the messages that edges delivered to the node: exact while nobody is inside."""
+        return {
+            "handled": self.handled, "failed": self.failed, "dead_lettered": self.dead_lettered,
+            "in_handler": self.in_handler, "held": self.count_held(), "abandoned": self.abandoned,
+            "retries": self.retries, "ticks": self.ticks, "errors": self.error_count,
+        }
+
+    cdef int64_t count_held(self) except -1:
+        """Messages whose generators are suspended."""
+        return (self.held is not None and self.held.message is not None) + (
+            self.held_control is not None and self.held_control.message is not None)
 
     def release(self):
         """After the run: let go of everything that refers back to it."""

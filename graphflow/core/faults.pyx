@@ -42,8 +42,10 @@ cdef class Faults(Sender):
         self.note_error(hook, error)
         if governed:
             lettered = self.govern(error, message, port, attempts)
-        if message is not None:
-            add(self.dead_lettered if lettered else self.failed, 1)
+        if lettered:
+            add(self.dead_lettered, message is not None)
+        else:
+            add(self.failed, message is not None)
         return 0
 
     cdef bint is_fatal(self, object error) except -1:

@@ -9,7 +9,7 @@ import logging
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.edge cimport Edge
 from graphflow.core.faults cimport Faults
-from graphflow.core.lock cimport add, peek
+from graphflow.core.lock cimport peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,

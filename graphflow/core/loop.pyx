@@ -1,9 +1,10 @@
 # The worker that is an event loop: it runs the turns of the async nodes between the steps of their coroutines.
 #
-# It must not block in sleep(), so it dozes: told that nothing is ready, it returns to the event loop, and whoever queues
-# a node of its crew writes a byte into its pipe (D4: it dozes only after seeing, in the same section, that nothing is
-# queued, and the byte stays readable until it is read, so no wake-up is lost). The pipe is written to as well when the
-# phase changes: a draining graph ends its sources where they await, a stop that has run out of patience cancels.
+# It must not block in sleep(), so it dozes: told that nothing is ready, it returns to the event loop, and whoever
+# queues a node of its crew writes a byte into its pipe (D4: it dozes only after seeing, in the same section, that
+# nothing is queued, and the byte stays readable until it is read, so no wake-up is lost). The pipe is written to as
+# well when the phase changes: a draining graph ends its sources where they await, a stop that has run out of patience
+# cancels.
 
 import asyncio
 import socket

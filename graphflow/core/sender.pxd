@@ -35,7 +35,7 @@ cdef class Sender:
 
     cdef object emit(self, object port, object value)
     cdef object keep(self, Call call, object port, object value)
-    cdef int forget(self, Call call) except -1
+    cdef int forget(self, Call call, Py_ssize_t before) except -1
     cdef int hand_on(self, Call call) except -1
     cdef tuple outlets_of(self, object port)
     cdef Message as_message(self, object value, Message parent)

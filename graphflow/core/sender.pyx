@@ -98,15 +98,16 @@ cdef class Sender:
                 f"outbox_limit is {self.outbox_limit}; emit less in one call, or raise the limit"
             )
         call.kept.append((outlets, copies, control))
-        call.copies += len(outlets)
         add(self.kept, <Py_ssize_t>len(outlets))
         return put_result(VERDICT_OK)
 
-    cdef int forget(self, Call call) except -1:
-        """Discard what a call has emitted."""
-        add(self.kept, -call.copies)
-        call.copies = 0
-        call.kept = []
+    cdef int forget(self, Call call, Py_ssize_t before) except -1:
+        """Discard what a call has emitted, but for its first `before` messages."""
+        cdef Py_ssize_t copies = 0
+        for outlets, _, _ in call.kept[before:]:
+            copies += len(<tuple>outlets)
+        del call.kept[before:]
+        add(self.kept, -copies)
         return 0
 
     cdef int hand_on(self, Call call) except -1:
@@ -116,7 +117,7 @@ cdef class Sender:
         for outlets, copies, control in call.kept:
             for outlet, held in zip(<tuple>outlets, <list>copies):
                 self.deliver(outlet, held, control)
-        self.forget(call)
+        self.forget(call, 0)
         return self.show_outbox()
 
     # ======================================================================================== sending at once

@@ -1,5 +1,5 @@
-# A node in a run that handles several messages at once, or tries them again: what its hooks emit is kept in a Call until
-# the call has ended, and leaves in the order of the messages. See calls.pyx for the rules and the races.
+# A node in a run that handles several messages at once, or tries them again: what its hooks emit is kept in a Call
+# until the call has ended, and leaves in the order of the messages. See calls.pyx for the rules and the races.
 #
 # Several workers may be inside. A worker takes a message while it alone claims, handles it with nobody in its way, and
 # hands on what has ended if nobody does. Counters are atomic; the call belongs to the worker that is at it; everything
@@ -155,6 +155,8 @@ cdef class StagedCell(Cell):
 
     cdef int attempt_begins(self, Call call) except -1:
         call.attempts += 1
+        call.resting = False
+        call.before = len(call.kept)        # what on_error has emitted is not taken back
         add(self.in_handler, call.message is not None)
         return 0
 
@@ -200,7 +202,7 @@ cdef class StagedCell(Cell):
         and nothing is to be done."""
         add(self.in_handler, -(call.message is not None))
         if self.error_policy.kind == "retry":
-            self.forget(call)
+            self.forget(call, call.before)
         if not self.is_fatal(error):
             return True
         add(self.failed, call.message is not None)
@@ -229,6 +231,7 @@ cdef class StagedCell(Cell):
             self.path, call.hook, type(error).__name__, call.attempts, self.error_policy.attempts, rest,
             exc_info=error, extra={"event": "retry", "node": self.path, "hook": call.hook},
         )
+        call.resting = True
         self.dispatch.rest(self.state, &call.state, self.dispatch.clock.now_ns() + <int64_t>(rest * 1e9))
         return 0
 
@@ -238,7 +241,6 @@ cdef class StagedCell(Cell):
         if call is None:
             return Cell.post(self, outlets, letter)
         call.kept.append((outlets, prepare_all(outlets, letter), False))
-        call.copies += len(outlets)
         add(self.kept, <Py_ssize_t>len(outlets))
         return 0
 
@@ -278,10 +280,18 @@ cdef class StagedCell(Cell):
         cdef CallState* rested = self.dispatch.take_rested(self.state, True)
         while rested != NULL:
             add(self.abandoned, (<Call>rested.call).message is not None)
-            self.forget(<Call>rested.call)
+            (<Call>rested.call).resting = False
+            self.forget(<Call>rested.call, 0)
             self.end_call(<Call>rested.call)
             rested = self.dispatch.take_rested(self.state, True)
         return 0
+
+    cdef int64_t count_held(self) except -1:
+        """Messages that rest before another attempt."""
+        cdef int64_t resting = 0
+        for call in list(self.open_calls):
+            resting += (<Call>call).resting and (<Call>call).message is not None
+        return resting
 
     def release(self):
         """After the run: let go of everything that refers back to it."""

@@ -1,0 +1,353 @@
+"""max_concurrency: several workers in one node, outputs in order or as they come, bounded, and stops as ever."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from typing import Any
+
+import pytest
+from graphs import (
+    DEADLINE_S,
+    Collect,
+    Map,
+    Source,
+    assert_graph_conserved,
+    assert_stopped_clean,
+    chain,
+    control,
+    run_graph,
+    scheduler_of,
+    until,
+)
+
+from graphflow import ErrorPolicy, Message, Node, Subgraph, latest
+
+
+class Together(Node):
+    """Holds every message until the test lets it go; keeps count of who is inside."""
+
+    inputs: Any = "in"
+    outputs: Any = "out"
+
+    def __init__(self, name: str, limit: int, *, ordered: bool = True) -> None:
+        super().__init__(name)
+        self.max_concurrency = limit
+        self.ordered = ordered
+        self.inside: set[Any] = set()
+        self.most = 0
+        self.allowed: set[Any] = set()
+        self.all_allowed = False
+        self._changed = threading.Condition()
+
+    def on_message(self, port: str, msg: Message) -> None:
+        with self._changed:
+            self.inside.add(msg.payload)
+            self.most = max(self.most, len(self.inside))
+            self._changed.notify_all()
+            if not self._changed.wait_for(lambda: self.all_allowed or msg.payload in self.allowed, DEADLINE_S):
+                raise AssertionError(f"{msg.payload} was never let go")
+            self.inside.discard(msg.payload)
+            self._changed.notify_all()
+        self.emit("out", msg.payload)
+
+    def let(self, *payloads: Any) -> None:
+        with self._changed:
+            self.allowed.update(payloads)
+            self.all_allowed = self.all_allowed or not payloads
+            self._changed.notify_all()
+
+    def expect_inside(self, *payloads: Any) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.inside == set(payloads), DEADLINE_S):
+                raise AssertionError(f"inside: {self.inside}, not {payloads}")
+
+
+def held(node: Together, workers: int, items: int, **options: Any) -> tuple[Subgraph, Any, Collect]:
+    last = Collect()
+    graph = chain(node, last, **options)
+    graph.expose_input("in", (node.name, "in"))
+    scheduler = scheduler_of(graph, workers=workers)
+    scheduler.start()
+    scheduler.input("in").put_many(range(items))
+    return graph, scheduler, last
+
+
+def test_as_many_workers_as_asked_for_are_inside_and_no_more() -> None:
+    node = Together("node", 3)
+    graph, scheduler, last = held(node, workers=6, items=20)
+    node.expect_inside(0, 1, 2)
+    node.let()
+    assert last.expect(20) == list(range(20))
+    report = scheduler.shutdown()
+    assert_stopped_clean(graph, report)
+    assert node.most == 3
+
+
+def test_outputs_leave_in_the_order_of_the_inputs_whoever_is_done_first() -> None:
+    node = Together("node", 4)
+    graph, scheduler, last = held(node, workers=4, items=4)
+    node.expect_inside(0, 1, 2, 3)
+    node.let(3)
+    node.let(2)
+    node.let(1)
+    node.expect_inside(0)
+    assert last.seen == []
+    node.let(0)
+    assert last.expect(4) == [0, 1, 2, 3]
+    assert_stopped_clean(graph, scheduler.shutdown())
+
+
+def test_the_window_is_bounded_a_slow_message_is_overtaken_by_no_more_than_the_others_inside() -> None:
+    node = Together("node", 4)
+    graph, scheduler, last = held(node, workers=8, items=20)
+    node.expect_inside(0, 1, 2, 3)
+    node.let(1, 2, 3)
+    node.expect_inside(0)  # the places of 1, 2 and 3 are taken until 0 has left
+    assert scheduler.get_stats()["edges"]["input:in->node:in"]["depth"] == 16
+    node.let()
+    assert last.expect(20) == list(range(20))
+    assert_stopped_clean(graph, scheduler.shutdown())
+
+
+def test_unordered_outputs_leave_as_they_come() -> None:
+    node = Together("node", 3, ordered=False)
+    graph, scheduler, last = held(node, workers=5, items=6)
+    node.expect_inside(0, 1, 2)
+    node.let(2)
+    last.expect(1)
+    node.expect_inside(0, 1, 3)
+    node.let(1)
+    last.expect(2)
+    node.expect_inside(0, 3, 4)
+    assert last.seen == [2, 1]
+    node.let()
+    assert sorted(last.expect(6)) == list(range(6))
+    assert_stopped_clean(graph, scheduler.shutdown())
+
+
+def test_a_failing_message_leaves_at_its_turn() -> None:
+    class Fails(Together):
+        outputs = ("out", "errors")
+        error_policy = ErrorPolicy.dead_letter("errors")
+
+        def on_message(self, port: str, msg: Message) -> None:
+            super().on_message(port, msg)
+            if msg.payload == 1:
+                raise ValueError(msg.payload)
+
+    node, letters = Fails("node", 3), Collect("letters")
+    last = Collect()
+    graph = chain(node, last)
+    graph.add_node(letters)
+    graph.connect("node:errors", "letters:in")
+    graph.expose_input("in", "node:in")
+    scheduler = scheduler_of(graph, workers=5)
+    scheduler.start()
+    scheduler.input("in").put_many([0, 1, 2])
+    node.expect_inside(0, 1, 2)
+    node.let(1, 2)
+    node.expect_inside(0)
+    assert letters.seen == []
+    node.let(0)
+    assert last.expect(3) == [0, 1, 2]
+    assert letters.expect(1)[0].message.payload == 1
+    assert_stopped_clean(graph, scheduler.shutdown())
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("capacity", [1, 8])
+@pytest.mark.parametrize("workers", [2, 8])
+def test_nothing_is_lost_or_doubled_under_load(
+    workers: int, capacity: int, ordered: bool, fast_switching: None
+) -> None:
+    node, last = Map("node", lambda value: value), Collect()
+    node.max_concurrency, node.ordered = 4, ordered
+    graph = chain(Source("source", range(1000)), node, last, capacity=capacity)
+    report = run_graph(graph, workers=workers)
+    assert_stopped_clean(graph, report)
+    assert (last.seen if ordered else sorted(last.seen)) == list(range(1000))
+
+
+def test_a_generator_in_a_concurrent_node_leaves_whole_and_in_order() -> None:
+    class Expand(Node):
+        inputs, outputs = "in", "out"
+        max_concurrency = 3
+
+        def on_message(self, port: str, msg: Message) -> Any:
+            for number in range(msg.payload % 4):
+                yield (msg.payload, number)
+
+    last = Collect()
+    graph = chain(Source("source", range(60)), Expand("node"), last, capacity=2)
+    assert_stopped_clean(graph, run_graph(graph, workers=4))
+    assert last.seen == [(payload, number) for payload in range(60) for number in range(payload % 4)]
+
+
+def test_control_is_handled_while_others_are_inside_and_before_further_data() -> None:
+    class Listens(Together):
+        def on_message(self, port: str, msg: Message) -> None:
+            if msg.is_control():
+                self.emit("out", control(msg.payload))
+            else:
+                super().on_message(port, msg)
+
+    node = Listens("node", 3)
+    graph, scheduler, last = held(node, workers=4, items=2)
+    node.expect_inside(0, 1)
+    scheduler.input("in").put(control("now"))
+    assert last.expect(1) == ["now"]  # it did not wait for the order of the data
+    node.let()
+    assert last.expect(3) == ["now", 0, 1]
+    assert_stopped_clean(graph, scheduler.shutdown())
+
+
+def test_life_cycle_hooks_run_alone() -> None:
+    log: list[str] = []
+
+    class Lives(Together):
+        def on_start(self) -> None:
+            log.append(f"start {len(self.inside)}")
+
+        def on_drain(self) -> Any:
+            log.append(f"drain {len(self.inside)}")
+            yield from range(5)
+
+        def on_stop(self) -> None:
+            log.append(f"stop {len(self.inside)}")
+
+    node, last = Lives("node", 4), Collect()
+    graph = chain(Source("source", range(8)), node, last, capacity=1)
+    scheduler = scheduler_of(graph, workers=8)
+    scheduler.start()
+    node.expect_inside(0, 1, 2, 3)
+    node.let()
+    report = scheduler.wait(DEADLINE_S)
+    assert log == ["start 0", "drain 0", "stop 0"]
+    assert last.seen == [*range(8), *range(5)]
+    assert_stopped_clean(graph, report)
+
+
+def test_stop_node_lets_the_others_finish_before_on_stop() -> None:
+    log: list[Any] = []
+
+    class Stops(Together):
+        error_policy = ErrorPolicy.STOP_NODE
+
+        def on_message(self, port: str, msg: Message) -> None:
+            super().on_message(port, msg)
+            if msg.payload == 0:
+                raise ValueError(msg.payload)
+
+        def on_stop(self) -> None:
+            log.append(set(self.inside))
+
+    node = Stops("node", 2)
+    graph, scheduler, last = held(node, workers=3, items=10)
+    node.expect_inside(0, 1)
+    node.let(0)
+    until(lambda: graph.edges and scheduler.get_stats()["edges"]["input:in->node:in"]["depth"] == 0)
+    assert log == []
+    node.let()
+    assert last.expect(2) == [0, 1]
+    until(lambda: log)
+    assert log == [set()]
+    report = scheduler.shutdown()
+    assert_graph_conserved(graph)
+    assert report.error_counts == {"node": 1}
+    assert {edge.stats().dropped_closed for edge in graph.edges if edge.id == "input:in->node:in"} == {8}
+
+
+def test_a_stop_without_drain_waits_for_those_inside_and_counts_the_rest() -> None:
+    node = Together("node", 3)
+    graph, scheduler, _last = held(node, workers=3, items=10)
+    node.expect_inside(0, 1, 2)
+    stopping = threading.Thread(target=scheduler.shutdown, kwargs={"drain": False, "timeout": DEADLINE_S})
+    stopping.start()
+    until(lambda: scheduler.get_stats()["status"] == "stopping")
+    node.let()
+    stopping.join(DEADLINE_S)
+    report = scheduler.wait(0)
+    assert_graph_conserved(graph)
+    assert report.undelivered == {"input:in->node:in": 7, "node:out->collect:in": 3}
+    counts = scheduler.get_stats()["nodes"]["node"]
+    assert (counts["handled"], counts["in_handler"]) == (3, 0)
+
+
+def test_a_slow_reader_holds_a_concurrent_node_back() -> None:
+    node = Map("node")
+    node.max_concurrency = 4
+    graph = Subgraph.from_nodes("g", [node])
+    graph.expose_input("in", "node:in", capacity=4)
+    graph.expose_output("out", "node:out", capacity=2)
+    scheduler = scheduler_of(graph, workers=4)
+    with scheduler:
+        accepted = scheduler.input("in").put_many(range(1000), timeout=0.2)
+        # On the way: two in the output, four on the input, at most four calls' outputs in the outbox.
+        assert accepted <= 2 + 4 + 4
+        answers = [scheduler.output("out").get(DEADLINE_S).payload for _ in range(accepted)]
+        assert answers == list(range(accepted))
+    assert_graph_conserved(graph)
+
+
+def test_overflow_policies_apply_when_a_call_leaves() -> None:
+    node = Map("node")
+    node.max_concurrency = 2
+    graph = Subgraph.from_nodes("g", [Source("source", range(100)), node])
+    graph.connect("source:out", "node:in")
+    graph.expose_output("out", "node:out", capacity=3, policy=latest())
+    scheduler = scheduler_of(graph, workers=2)
+    report = scheduler.run()
+    assert [message.payload for message in scheduler.output("out")] == [97, 98, 99]
+    assert report.complete
+    assert_graph_conserved(graph)
+
+
+def test_each_input_of_a_concurrent_node_keeps_its_own_order() -> None:
+    class Two(Node):
+        inputs, outputs = ("a", "b"), "out"
+        max_concurrency = 4
+
+        def on_message(self, port: str, msg: Message) -> None:
+            self.emit("out", (port, msg.payload))
+
+    node, last = Two("node"), Collect()
+    graph = Subgraph.from_nodes("g", [Source("first", range(300)), Source("second", range(300)), node, last])
+    graph.connect("first:out", "node:a", capacity=4)
+    graph.connect("second:out", "node:b", capacity=4)
+    graph.connect("node:out", "collect:in", capacity=4)
+    assert_stopped_clean(graph, run_graph(graph, workers=4))
+    for port in "ab":
+        assert [payload for where, payload in last.seen if where == port] == list(range(300))
+
+
+@pytest.mark.untraced
+def test_two_workers_hash_faster_through_one_node_than_one_does() -> None:
+    """The exact factor (1.9 on an idle machine) is the benchmarks' to gate; here it must be seen that the node runs in
+    parallel at all, on a machine that may be busy: the best of a few tries."""
+    block = bytes(4_000_000)
+
+    class Hash(Node):
+        inputs, outputs = "in", "out"
+        max_concurrency = 2
+
+        def on_message(self, port: str, msg: Message) -> None:
+            self.emit("out", hashlib.sha256(msg.payload).hexdigest())
+
+    def seconds(workers: int) -> float:
+        last = Collect()
+        graph = chain(Source("source", [block] * 20), Hash("hash"), last)
+        scheduler = scheduler_of(graph, workers=workers)
+        begun = time.perf_counter()
+        scheduler.run()
+        assert len(last.seen) == 20
+        return time.perf_counter() - begun
+
+    best = 0.0
+    for _ in range(8):
+        best = max(best, seconds(1) / seconds(2))
+        if best > 1.4:
+            break
+    print(f"two workers are {best:.2f} times as fast as one")
+    assert best > 1.4

@@ -44,6 +44,9 @@ class SchedulerConfig:
     """Messages a node may have emitted and not yet got rid of; past it `emit` raises BackpressureError."""
     shutdown_timeout_s: float = 2.0
     """Seconds that a shutdown takes at most, unless it is called with a timeout of its own."""
+    watchdog_s: float | None = 5.0
+    """Seconds after which a hook that has not returned, or an edge that nobody takes from, is reported as stalled; it
+    is found within a quarter of that time more. None: never."""
     error_policy: ErrorPolicy = ErrorPolicy.CONTINUE
     """For nodes that do not set their own."""
 
@@ -55,6 +58,8 @@ class SchedulerConfig:
         whole("max_batch_per_node", self.max_batch_per_node, 1, 2**31 - 1)
         whole("outbox_limit", self.outbox_limit, 1, 2**31 - 1)
         seconds("shutdown_timeout_s", self.shutdown_timeout_s)
+        if self.watchdog_s is not None:
+            seconds("watchdog_s", self.watchdog_s, zero=False)
         if not isinstance(self.error_policy, ErrorPolicy):
             raise TypeError(f"error_policy must be an ErrorPolicy, not {self.error_policy!r}")
         ratio = self.fairness_ratio

@@ -7,12 +7,14 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphflow.core.engine import Engine
 from graphflow.core.loop import LoopWorker
+from graphflow.core.watch import observe
 from graphflow.logs import safe_log
 from graphflow.report import ShutdownReport
+from graphflow.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from graphflow.config import SchedulerConfig
@@ -43,6 +45,7 @@ class Run:
         self._name = name
         self._timeout_s = config.shutdown_timeout_s
         self._workers = config.workers
+        self._watchdog = None if config.watchdog_s is None else Watchdog(config.watchdog_s)
         self._threads: list[threading.Thread] = []
         self._loop: LoopWorker | None = None
         self._keeper = self._thread(self._keep, "keeper")
@@ -103,9 +106,27 @@ class Run:
         self.engine.request_stop(drain, timeout)
 
     def _keep(self) -> None:
-        while self.engine.keep():
-            self._add_worker()
+        while (errand := self.engine.keep()) != "leave":
+            if errand == "look":
+                self._look()
+            else:
+                self._add_worker()
+        self._look()  # what has moved since the last look has cleared
         self._conclude()
+
+    def _look(self) -> None:
+        """Let the watchdog look; an error in it is logged and stops nobody."""
+        try:
+            if self._watchdog is not None:
+                self._watchdog.look(self.engine.now(), observe(self.engine))
+        except Exception:
+            safe_log(
+                log, logging.ERROR, "the watchdog could not look", exc_info=True, extra={"event": "watchdog_error"}
+            )
+
+    def stalls(self) -> list[dict[str, Any]]:
+        """What stands still now."""
+        return [] if self._watchdog is None or self.ended.is_set() else self._watchdog.stalls(self.engine.now())
 
     def _add_worker(self) -> None:
         """Every worker is inside a node that does not return, and another node waits for its on_stop."""

@@ -346,7 +346,8 @@ class Scheduler:
         """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes; per edge (by
         id) depth, peak_depth, capacity, offered, delivered; per node of the latest run (by path) what became of the
         messages delivered to it (handled, failed, dead_lettered, in_handler, held, abandoned) and retries, ticks,
-        errors."""
+        errors; and what stands still now (`stalls`, see SchedulerConfig.watchdog_s), each with its kind, node, edge_id,
+        seconds, the chain of waits that ends there and the Python stack of a hook that does not return."""
         self._refuse_child()
         run = self._run
         runnable, blocked = run.engine.counts() if run is not None else (0, 0)
@@ -358,6 +359,7 @@ class Scheduler:
             "runnable_nodes": runnable,
             "blocked_nodes": blocked,
             "nodes": {} if run is None else {cell.path: cell.counts() for cell in run.engine.cells},
+            "stalls": [] if run is None else run.stalls(),
             "edges": {
                 edge_id: {
                     "depth": stats.depth,

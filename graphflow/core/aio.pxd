@@ -1,12 +1,14 @@
 from graphflow.core.call cimport Call
 from graphflow.core.message cimport Message
 from graphflow.core.staged cimport StagedCell
+from libc.stdint cimport int64_t
 
 cdef class Flight:
     # A hook of an async node, as a coroutine on the event loop. Touched on the loop's thread alone.
     cdef AsyncCell cell
     cdef Call call                  # what it handles; None for a hook of the life cycle and for a source
     cdef str hook
+    cdef int64_t number             # among the hooks of its node
     cdef Message message            # what is emitted inherits its headers
     cdef int level
     cdef object steps               # the coroutine that sees the hook through
@@ -24,6 +26,7 @@ cdef class Flight:
 
 cdef class AsyncCell(StagedCell):
     cdef object loop                # None before the loop's thread runs
+    cdef unsigned long loop_thread  # where it runs; read by the watchdog
     cdef set flights                # under way
     cdef Flight feeder              # of the source
     cdef int allowance              # values that the source may still send before it asks again
@@ -32,6 +35,7 @@ cdef class AsyncCell(StagedCell):
 
     cdef Flight launch(self, str hook, Call call, object steps, bint inside)
     cdef bint must_park(self, Flight flight, Py_ssize_t outbox) noexcept
+    cdef int progress(self, Flight flight) except -1
     cdef int close_source(self) except -1
     cdef int cancel_flights(self) except -1
     cdef bint given_up(self, object error) except -1

@@ -88,6 +88,8 @@ cdef class AsyncCell(StagedCell):
     cdef Flight launch(self, str hook, Call call, object steps, bint inside):
         """Let a coroutine see a hook through, in a task of its own. `steps(flight)` makes it."""
         cdef Flight flight = Flight()
+        if call is None:
+            self.begun += 1         # else the attempt has counted
         flight.cell = self
         flight.call = call
         flight.hook = hook
@@ -95,6 +97,7 @@ cdef class AsyncCell(StagedCell):
         if call is not None:
             flight.message = call.message
             flight.level = call.state.level
+        flight.number = self.begun
         flight.steps = steps(flight)
         self.flights.add(flight)
         flight.task = self.loop.create_task(flight, name=f"{self.path}.{hook}")
@@ -122,9 +125,16 @@ cdef class AsyncCell(StagedCell):
         cdef Suspended parked = self.held_control if self.held_control is not None else self.held
         cdef Flight flight = <Flight>parked.generator
         self.let_go(parked)
+        self.progress(flight)
         flight.inside = True
         open_gate(flight)
         return True
+
+    cdef int progress(self, Flight flight) except -1:
+        """The flight is not standing still."""
+        self.begun += 1
+        flight.number = self.begun
+        return 0
 
     cdef int produce(self) except -1:
         """Let the source send its next values, or end it."""
@@ -187,6 +197,13 @@ cdef class AsyncCell(StagedCell):
             produced.close()
             raise TypeError(f"produce() of node {self.path!r} is a coroutine; it must yield, or return an iterator")
         return produced
+
+    def hooks_inside(self):
+        """The flights that hold a place inside the node, with their coroutines."""
+        return [
+            ((<Flight>flight).number, (<Flight>flight).hook, self.loop_thread, (<Flight>flight).body)
+            for flight in list(self.flights) if (<Flight>flight).inside
+        ]
 
     def others_than(self, Flight me):
         """The tasks of the flights that have not ended, but for `me`."""
@@ -371,6 +388,7 @@ async def send_all(Flight flight, values):
         while True:
             value = await (values.__anext__() if thrown is None else values.athrow(thrown))
             thrown = None
+            cell.progress(flight)
             outbox = cell.outbox
             try:
                 cell.send_yielded(value, keeper)

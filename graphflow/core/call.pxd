@@ -1,5 +1,6 @@
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport CallState
+from libc.stdint cimport int64_t
 
 cdef class Call:
     # One message or tick that a node with a call book is at. Only the thread that is at it touches it (the one that
@@ -12,6 +13,8 @@ cdef class Call:
     cdef int attempts           # begun so far
     cdef bint resting           # between two of them
     cdef bint stages            # what it emits is kept until it has ended
+    cdef int64_t number         # among the attempts of its node, from 1
+    cdef unsigned long thread   # that runs the hook, 0 while none does; read by the watchdog
     cdef list kept              # of (outlets, copies, control), what it emitted
     cdef Py_ssize_t before      # entries of `kept` from before this attempt
     cdef object task            # that runs it, on an event loop

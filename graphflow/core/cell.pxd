@@ -1,4 +1,5 @@
 from graphflow.core.handler cimport Handler
+from graphflow.core.state cimport Work
 from libc.stdint cimport int64_t
 
 cdef struct Turn:
@@ -10,6 +11,8 @@ cdef struct Turn:
 
 cdef class Cell(Handler):
     # Only a worker inside the node touches it, unless said otherwise.
+    cdef unsigned long thread       # of the worker that entered last; read by the watchdog
+    cdef Work work                  # what it is at; read by the watchdog
     cdef bint may_emit              # False once the stop hook has begun
     cdef readonly bint over         # the run has ended: nothing may be emitted any more (set by the keeper)
     cdef bint has_start, has_drain, has_stop   # hooks that the node overrides
@@ -22,3 +25,4 @@ cdef class Cell(Handler):
     cdef int drain_hook(self) except -1
     cdef int stop_hook(self) except -1
     cdef int64_t count_held(self) except -1
+    cdef str hook_name(self)

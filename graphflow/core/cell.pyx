@@ -3,6 +3,7 @@
 # The dispatcher decides what the worker does next (choose); this file and handler.pyx do it. A turn ends when there is
 # nothing more to do, the batch is used up, or something more urgent is ready elsewhere.
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
 from graphflow.core.context cimport Context, here
@@ -16,6 +17,7 @@ from graphflow.core.state cimport (
     HELD_WORK,
     HOOK_WORK,
     NO_WORK,
+    RETRY_WORK,
     SOURCE_WORK,
     START_HOOK,
     STOP_HOOK,
@@ -25,6 +27,13 @@ from graphflow.core.state cimport (
     NodeState,
     Work,
 )
+
+
+cdef dict HOOK_NAMES = {START_HOOK: "on_start", DRAIN_HOOK: "on_drain", STOP_HOOK: "on_stop"}
+cdef dict WORK_NAMES = {
+    CONTROL_WORK: "on_message", DATA_WORK: "on_message", HELD_WORK: "on_message", RETRY_WORK: "on_message",
+    TICK_WORK: "on_tick", SOURCE_WORK: "produce",
+}
 
 
 cdef class Cell(Handler):
@@ -45,6 +54,7 @@ cdef class Cell(Handler):
         turn.left = self.state.batch_left if self.state.limit == 1 else self.dispatch.batch
         context.turn = <void*>self
         context.call = NULL
+        self.thread = PyThread_get_thread_ident()
         try:
             self.run(&turn)
         except BaseException as error:      # not a hook's: of a policy in a flush, of memory, of the runtime itself
@@ -73,7 +83,7 @@ cdef class Cell(Handler):
         cdef bint first = True
         while turn.left > 0:
             self.show_outbox()
-            work = self.dispatch.choose(state, &inlet, &quantum, turn.lanes_done, first)
+            self.work = work = self.dispatch.choose(state, &inlet, &quantum, turn.lanes_done, first)
             first = False
             turn.lanes_done = 0
             quantum = min(quantum, turn.left)
@@ -102,6 +112,7 @@ cdef class Cell(Handler):
 
     cdef int hook(self) except -1:
         """Run the life-cycle hook that was granted."""
+        self.begun += 1
         cdef Hook which = self.state.hook
         if which == START_HOOK:
             self.start_hook()
@@ -159,6 +170,18 @@ cdef class Cell(Handler):
             "in_handler": self.in_handler, "held": self.count_held(), "abandoned": self.abandoned,
             "retries": self.retries, "ticks": self.ticks, "errors": self.error_count,
         }
+
+    def hooks_inside(self):
+        """The hooks that run now, for the watchdog: (a number that is another's for another call, name, thread, the
+        coroutine or None). A moment old."""
+        if self.state.running == 0:
+            return []
+        return [(self.begun, self.hook_name(), self.thread, None)]
+
+    cdef str hook_name(self):
+        if self.work == HOOK_WORK:
+            return HOOK_NAMES.get(self.state.hook, "a hook")
+        return WORK_NAMES.get(self.work, "emit")
 
     cdef int64_t count_held(self) except -1:
         """Messages whose generators are suspended."""

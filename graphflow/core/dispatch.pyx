@@ -317,6 +317,7 @@ cdef class Dispatch(Calls):
         poke(node.pending, node.pending & (HAS_ROOM | HAS_HOOK))
         self.timers.disarm(&node.tick)
         self.timers.disarm(&node.retry)
+        self.retire(node)
         node.drains = False
         if node.started and not node.stopped:
             self.grant_hook(node, STOP_HOOK)

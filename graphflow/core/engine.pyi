@@ -1,3 +1,5 @@
+from typing import Literal
+
 from graphflow.config import SchedulerConfig
 from graphflow.core.cell import Cell
 from graphflow.topology import Link, Plan
@@ -50,8 +52,11 @@ class Engine:
     def work(self, crew_index: int) -> None:
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
 
-    def keep(self) -> bool:
-        """The keeper's life. True: add a worker and call again; False: the run has ended."""
+    def keep(self) -> Literal["leave", "add worker", "look"]:
+        """The keeper's life: returns what is to be done before it is called again; "leave": the run has ended."""
+
+    def now(self) -> float:
+        """Seconds on the clock of the run."""
 
     def on_my_thread(self) -> bool:
         """True on a worker thread of this scheduler."""

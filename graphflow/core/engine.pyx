@@ -17,6 +17,7 @@ from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Inlet
+from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, Errand
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring
@@ -47,6 +48,9 @@ cdef dict PHASES = {
 }
 
 
+cdef enum:
+    LOOKS = 4       # of the watchdog in the time after which it speaks
+
 cdef object claims = threading.Lock()       # one run at a time ties its nodes
 
 
@@ -63,6 +67,8 @@ cdef class Engine:
         self.failure_lock = threading.Lock()
         self.stop_budget_ns = <int64_t>(config.shutdown_timeout_s * 1e9)
         self.wire(plan, config)
+        if config.watchdog_s is not None:
+            self.dispatch.watch_ns = <int64_t>(min(config.watchdog_s, 1e9) / LOOKS * 1e9) + 1
         self.group(plan)
 
     # ---------------------------------------------------------------------------------------- building
@@ -230,11 +236,16 @@ cdef class Engine:
             release_cell(cell)
 
     def keep(self):
-        """The keeper's life: timers and deadlines. True: add a worker and call again; False: the run has ended."""
-        cdef bint short_of_workers
+        """The keeper's life: timers and deadlines. Returns "leave" when the run has ended; "add worker" or "look" is to
+        be done before it is called again."""
+        cdef Errand errand
         with nogil:
-            short_of_workers = self.dispatch.keep()
-        return short_of_workers
+            errand = self.dispatch.keep()
+        return "leave" if errand == LEAVE else "add worker" if errand == ADD_WORKER else "look"
+
+    def now(self):
+        """Seconds on the clock of the run."""
+        return self.dispatch.clock.now_ns() / 1e9
 
     def on_my_thread(self):
         """True on a worker thread of this scheduler."""
@@ -389,6 +400,7 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
         interval = node.tick_interval_ms or config.tick_interval_ms
         state.tick_interval_ns = <int64_t>(interval * 1e6)
         state.keeps_alive = len(node.inputs) == 0
+        engine.dispatch.tickers += state.keeps_alive
     return cell
 
 

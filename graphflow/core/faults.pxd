@@ -28,4 +28,5 @@ cdef class Faults(Sender):
     cdef bint dead_letter(self, str out, object error, Message message, str port, int attempts) except -1
     cdef int post(self, tuple outlets, Message letter) except -1
     cdef int report(self, str hook, object error) except -1
+    cdef int say_stopped(self, object error) except -1
     cdef int stop_here(self) except -1

@@ -80,6 +80,7 @@ cdef class Faults(Sender):
         if kind == "stop_graph":
             self.engine.fatal(self.path, error)
         elif kind == "stop_node":
+            self.say_stopped(error)
             self.stop_here()
         elif kind == "dead_letter":
             return self.dead_letter(policy.port, error, message, port, attempts)
@@ -107,6 +108,13 @@ cdef class Faults(Sender):
         cdef Outlet outlet
         for outlet, held in zip(outlets, prepare_all(outlets, letter)):
             self.deliver(outlet, held, False)
+        return 0
+
+    cdef int say_stopped(self, object error) except -1:
+        safe_log(
+            log, logging.WARNING, "node %s is stopped by its error policy after %s; what is queued for it is dropped",
+            self.path, type(error).__name__, extra={"event": "node_stopped", "node": self.path},
+        )
         return 0
 
     cdef int stop_here(self) except -1:

@@ -31,6 +31,7 @@ cdef class Handler(Faults):
     cdef Suspended held             # handler of a data message, a tick or a drain
     cdef Suspended held_control     # handler of a control message
     # counters: written here, read by anybody
+    cdef int64_t begun              # hooks, and values of generators, begun so far
     cdef readonly int64_t handled
     cdef readonly int64_t abandoned
     cdef readonly int64_t in_handler

@@ -1,7 +1,7 @@
 from typing import Any
 
 from graphflow.core.edge import Edge
-from graphflow.node import Node
+from graphflow.core.faults import Faults
 
 class Inlet:
     """Where an edge enters a node."""
@@ -12,26 +12,18 @@ class Inlet:
 class Suspended:
     """A generator handler between two of its values."""
 
-class Handler:
+class Handler(Faults):
     """What a node does with messages, ticks and its source."""
 
-    @property
-    def node(self) -> Node: ...
     @property
     def inlets(self) -> list[Inlet]: ...
     @property
     def handled(self) -> int: ...
-    @property
-    def failed(self) -> int: ...
     @property
     def abandoned(self) -> int: ...
     @property
     def in_handler(self) -> int: ...
     @property
     def ticks(self) -> int: ...
-    @property
-    def error_count(self) -> int: ...
-    @property
-    def errors(self) -> list[BaseException]: ...
     @property
     def source_failed(self) -> bool: ...

@@ -94,6 +94,7 @@ cdef class Handler(Faults):
         cdef Message before = self.current      # a control message may come while another handler is suspended
         cdef object result
         self.current = message
+        self.begun += 1
         self.in_handler += 1
         try:
             result = self.on_message(port, message)
@@ -109,6 +110,7 @@ cdef class Handler(Faults):
         return 0
 
     cdef int tick(self) except -1:
+        self.begun += 1
         self.ticks += 1
         try:
             result = self.node.on_tick()
@@ -174,6 +176,7 @@ cdef class Handler(Faults):
         suspended.has_deferred = False
         try:
             while done < quantum or thrown is not None:
+                self.begun += 1
                 if thrown is None:
                     value = next(suspended.generator)
                 else:
@@ -258,6 +261,7 @@ cdef class Handler(Faults):
             return 0
         try:
             while done < quantum or thrown is not None:
+                self.begun += 1
                 if thrown is None:
                     value = next(self.source)
                 else:

@@ -2,6 +2,12 @@ from graphflow.core.readiness cimport Readiness
 from graphflow.core.state cimport Group, Hook, NodeState, Timer
 from libc.stdint cimport int64_t
 
+cdef enum Errand:
+    # What the keeper must do outside the core.
+    LEAVE           # the run has ended
+    ADD_WORKER      # a stop hook is due and every worker is inside a node
+    LOOK            # the watchdog's look is due
+
 cdef class Lifecycle(Readiness):
     # With the GIL (or attached); each takes the lock.
     cdef void begin(self) noexcept
@@ -9,9 +15,10 @@ cdef class Lifecycle(Readiness):
     cdef void request_stop(self, bint drain, int64_t drain_deadline_ns, int64_t deadline_ns) noexcept
 
     # Without the GIL; takes the lock.
-    cdef bint keep(self) noexcept nogil
+    cdef Errand keep(self) noexcept nogil
 
     # Under the lock.
+    cdef void retire(self, NodeState* node) noexcept nogil
     cdef void grant_hook(self, NodeState* node, Hook hook) noexcept nogil
     cdef void next_start(self) noexcept nogil
     cdef void open_run(self) noexcept nogil

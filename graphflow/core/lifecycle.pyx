@@ -96,11 +96,18 @@ cdef class Lifecycle(Readiness):
             if failed:
                 node.stopped = True
                 node.drains = False
+                self.retire(node)
                 poke(node.masks, node.masks | STOPPED)
                 poke(node.pending, node.pending & HAS_ROOM)
         elif hook == STOP_HOOK:
             node.stopped = True
         self.unlock()
+
+    cdef void retire(self, NodeState* node) noexcept nogil:
+        """Under the lock: a node that is stopped keeps nothing alive by its ticks."""
+        if node.keeps_alive:
+            node.keeps_alive = False
+            self.tickers -= 1
 
     # ======================================================================================== running dry
 
@@ -109,7 +116,10 @@ cdef class Lifecycle(Readiness):
         chain of nodes may be long."""
         cdef Group* group
         cdef int index
-        if self.phase == RUNNING and self.busy_nodes == 0 and self.open_inputs == 0 and not self.any_untold():
+        if (
+            self.phase == RUNNING and self.busy_nodes == 0 and self.open_inputs == 0 and self.tickers == 0
+            and not self.any_untold()
+        ):
             self.begin_drain()
         while self.to_check != NULL and self.phase == DRAINING:
             group = self.to_check
@@ -258,12 +268,12 @@ cdef class Lifecycle(Readiness):
 
     # ======================================================================================== the keeper
 
-    cdef bint keep(self) noexcept nogil:
-        """Without the GIL: fire timers and deadlines until the run has ended (False), or until a worker must be added
-        (True: add one and call again)."""
+    cdef Errand keep(self) noexcept nogil:
+        """Without the GIL: fire timers and deadlines until the run has ended, or until there is something to do that
+        this cannot (do it and call again)."""
         cdef int64_t now
         cdef Timer* timer
-        cdef bint short_of_workers = False
+        cdef Errand errand = LEAVE
         self.mu.lock()
         while self.phase != ENDED:
             now = self.clock.now_ns()
@@ -283,7 +293,11 @@ cdef class Lifecycle(Readiness):
                 self.finish()
             if self.short_of_workers:
                 self.short_of_workers = False
-                short_of_workers = True
+                errand = ADD_WORKER
+                break
+            if now >= self.watch_due_ns:
+                self.watch_due_ns = now + self.watch_ns if self.busy_nodes > 0 else <int64_t>NEVER
+                errand = LOOK
                 break
             if self.phase != ENDED:
                 self.keeper_until_ns = self.keeper_due(now)
@@ -291,7 +305,7 @@ cdef class Lifecycle(Readiness):
                     gf_wait(self.keeper_bell, self.mu, wait_limit(self.keeper_until_ns - now))
                 self.keeper_until_ns = 0
         self.unlock()
-        return short_of_workers
+        return errand
 
     cdef void fire(self, Timer* timer, int64_t now) noexcept nogil:
         """Under the lock: a timer is due. A tick is armed again on its grid, missed ones passed over."""
@@ -306,7 +320,7 @@ cdef class Lifecycle(Readiness):
 
     cdef int64_t keeper_due(self, int64_t now) noexcept nogil:
         """Under the lock: when the keeper has something to do next."""
-        cdef int64_t due = min(self.timers.next_due_ns(), self.deadline_ns)
+        cdef int64_t due = min(min(self.timers.next_due_ns(), self.deadline_ns), self.watch_due_ns)
         if self.phase == DRAINING or self.phase == STARTING:
             due = min(due, self.drain_deadline_ns)
         if self.phase == STOPPING and self.patience_ns > now:

@@ -9,6 +9,8 @@
 import asyncio
 import socket
 
+from cpython.pythread cimport PyThread_get_thread_ident
+
 from graphflow.core.aio cimport AsyncCell
 from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport here
@@ -46,6 +48,7 @@ cdef class LoopWorker:
         here().scheduler = self.engine.token
         for cell in self.cells():
             (<AsyncCell>cell).loop = self.loop
+            (<AsyncCell>cell).loop_thread = PyThread_get_thread_ident()
         self.loop.add_reader(self.reader.fileno(), self.woken)
         self.loop.call_soon(self.turns, False)
         try:

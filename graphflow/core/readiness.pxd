@@ -34,9 +34,12 @@ cdef class Readiness:
     cdef bint short_of_workers  # a stop hook is due and every worker is inside a node
     cdef int64_t keeper_until_ns
     cdef condition_variable keeper_bell
+    cdef int tickers            # nodes that keep a running graph alive by their ticks
+    cdef int64_t watch_due_ns   # when the watchdog looks next; NEVER while nobody is busy
     # ---- fixed once the run begins -------------------------------------------------------------------------------
     cdef Clock clock
     cdef int batch
+    cdef int64_t watch_ns       # between two looks of the watchdog, 0 for none
 
     cdef inline void unlock(self) noexcept nogil:
         if DEBUG:
@@ -53,6 +56,7 @@ cdef class Readiness:
     cdef int book_allows(self, CallBook* book) noexcept nogil
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil
     cdef void count_busy(self, NodeState* node) noexcept nogil
+    cdef void watch_from_now(self) noexcept nogil
     cdef void wake(self, Crew* crew) noexcept nogil
     cdef void ring(self, Crew* crew) noexcept nogil
     cdef void alert_loops(self) noexcept nogil

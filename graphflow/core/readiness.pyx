@@ -16,12 +16,12 @@
 #       taken off by choose(), put back by inlet_left() unless the edge was then seen empty (the edge will tell of the
 #       next).
 #   D3  busy_nodes and group.busy count the nodes with anything running, pending or deferred. Quiescent (no such node,
-#       no open input) means that the graph begins to drain. While it drains, a group is finished when it is idle and
+#       no open input, no node that lives on its ticks) means that the graph begins to drain. While it drains, a group is finished when it is idle and
 #       nothing before it or outside can feed it any more, and every on_drain in it has run: so in topological order.
 #   D4  A worker sleeps only after seeing, in the same section, that its crew has nothing queued; whoever queues wakes
 #       one worker, unless enough are on their way already. So no ready node waits for a sleeping worker.
-#   D5  The keeper sleeps until the earliest timer or deadline; whoever arms an earlier one wakes it.
-#
+#   D5  The keeper sleeps until the earliest timer, deadline or look of the watchdog; whoever arms an earlier one wakes
+#       it. A look is armed while a node is busy, so an idle graph wakes nobody.
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
@@ -46,7 +46,6 @@ from graphflow.core.state cimport (
     OUTBOX,
     PAUSED,
     PRODUCING,
-    RUNNING,
     STARTING,
     STOPPED,
     STOPPING,
@@ -95,7 +94,7 @@ cdef class Readiness:
         self.timers = TimerHeap(3 * node_count)
         self.clock = clock
         self.batch = batch
-        self.drain_deadline_ns = self.deadline_ns = self.patience_ns = NEVER
+        self.drain_deadline_ns = self.deadline_ns = self.patience_ns = self.watch_due_ns = NEVER
 
     def __dealloc__(self):
         cdef int index
@@ -195,7 +194,7 @@ cdef class Readiness:
     cdef void count_busy(self, NodeState* node) noexcept nogil:
         cdef bint busy = (
             node.running > 0 or node.pending & BUSY_BITS or node.masks & (OUTBOX | CONTROL_OUTBOX)
-            or node.book.resting != NULL or (node.keeps_alive and self.phase == RUNNING)
+            or node.book.resting != NULL
         )
         if node.masks & STOPPED:
             busy = node.running > 0 or node.pending & HAS_HOOK or node.masks & (OUTBOX | CONTROL_OUTBOX)
@@ -205,6 +204,13 @@ cdef class Readiness:
             node.group.busy += 1 if busy else -1
             if node.group.busy == 0:
                 self.check_later(node.group)
+            if busy and self.watch_due_ns == NEVER and self.watch_ns > 0:
+                self.watch_from_now()
+
+    cdef void watch_from_now(self) noexcept nogil:
+        """Under the lock: the watchdog looks in a while (D5)."""
+        self.watch_due_ns = self.clock.now_ns() + self.watch_ns
+        self.wake_keeper(self.watch_due_ns)
 
     cdef void wake(self, Crew* crew) noexcept nogil:
         """One more sleeping worker, unless enough are on their way for what is queued (D4)."""

@@ -8,6 +8,7 @@
 
 import logging
 
+from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
 from graphflow.core.call cimport Call, new_call
@@ -51,7 +52,7 @@ cdef class StagedCell(Cell):
         cdef Work work
         cdef bint first = True
         while turn.left > 0 and not turn.carried:
-            work = self.dispatch.choose(self.state, &inlet, &quantum, turn.lanes_done, first)
+            self.work = work = self.dispatch.choose(self.state, &inlet, &quantum, turn.lanes_done, first)
             first = False
             turn.lanes_done = 0
             turn.left -= 1
@@ -143,6 +144,7 @@ cdef class StagedCell(Cell):
         cdef Context* context = here()
         self.attempt_begins(call)
         context.call = <void*>call
+        call.thread = PyThread_get_thread_ident()
         try:
             self.call_hook(call)
         except BaseException as error:
@@ -150,11 +152,14 @@ cdef class StagedCell(Cell):
         else:
             self.attempt_succeeded(call)
         finally:
+            call.thread = 0
             context.call = NULL
         return False
 
     cdef int attempt_begins(self, Call call) except -1:
         call.attempts += 1
+        add(self.begun, 1)
+        call.number = self.begun
         call.resting = False
         call.before = len(call.kept)        # what on_error has emitted is not taken back
         add(self.in_handler, call.message is not None)
@@ -285,6 +290,14 @@ cdef class StagedCell(Cell):
             self.end_call(<Call>rested.call)
             rested = self.dispatch.take_rested(self.state, True)
         return 0
+
+    def hooks_inside(self):
+        """The calls that run now; else what a life-cycle hook or a source does there alone."""
+        calls = [
+            ((<Call>call).number, (<Call>call).hook, (<Call>call).thread, None)
+            for call in list(self.open_calls) if (<Call>call).thread != 0
+        ]
+        return calls or Cell.hooks_inside(self)
 
     cdef int64_t count_held(self) except -1:
         """Messages that rest before another attempt."""

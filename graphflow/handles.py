@@ -1,10 +1,11 @@
-"""The ends of a graph for other threads: what goes in, what comes out."""
+"""The ends of a graph for other threads and for event loops: what goes in, what comes out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Self
 
+from graphflow import awaiting
 from graphflow.core.edge import Edge
 from graphflow.core.message import Message, MessageType
 from graphflow.core.policy import PutResult
@@ -36,6 +37,15 @@ class Input:
     def put_many(self, items: Iterable[Any], timeout: float | None = None) -> int:
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix."""
         return self.edge.put_many(items, timeout)
+
+    async def aput(self, item: Any, timeout: float | None = None) -> PutResult:
+        """Put from a coroutine of any event loop, which runs on while this one waits; else as put().
+
+        When it is cancelled the item is in or out for good, and the CancelledError says which: `error.accepted` (and a
+        note) is True or False. Under asyncio.timeout() it is the `__cause__` of the TimeoutError. A task that is
+        cancelled before it has begun put nothing, and its error has no `accepted`.
+        """
+        return await awaiting.put(self.edge, item, timeout)
 
     def close(self) -> None:
         """Nothing more comes in here; waiting puts raise EdgeClosed. The graph ends when all its inputs are closed."""
@@ -69,6 +79,13 @@ class Output:
         item = self.edge.try_get()
         return None if item is None else _as_message(item)
 
+    async def aget(self, timeout: float | None = None) -> Message:
+        """The next message, for a coroutine of any event loop, which runs on while this one waits; else as get().
+
+        One that is cancelled has taken nothing.
+        """
+        return _as_message(await awaiting.get(self.edge, timeout))
+
     def get_many(self, max: int, timeout: float | None = 0) -> list[Message]:  # noqa: A002  as Edge.get_many
         """Up to `max` messages: waits up to `timeout` seconds for the first; empty when the time is up."""
         return [_as_message(item) for item in self.edge.get_many(max, timeout)]
@@ -81,6 +98,16 @@ class Output:
             except EdgeClosed:
                 return
             yield _as_message(item)
+
+    def __aiter__(self) -> Self:
+        """Every message until the graph has ended, for `async for`."""
+        return self
+
+    async def __anext__(self) -> Message:
+        try:
+            return await self.aget()
+        except EdgeClosed:
+            raise StopAsyncIteration from None
 
     def __repr__(self) -> str:
         return f"<Output {self.name} {self.edge!r}>"

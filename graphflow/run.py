@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from graphflow.core.engine import Engine
 from graphflow.core.loop import LoopWorker
 from graphflow.core.watch import observe
+from graphflow.latch import Latch
 from graphflow.logs import safe_log
 from graphflow.report import ShutdownReport
 from graphflow.watchdog import Watchdog
@@ -38,7 +39,7 @@ class Run:
     def __init__(self, plan: Plan, config: SchedulerConfig, name: str) -> None:
         self.plan = plan
         self.engine = Engine(plan, config, next(_tokens))
-        self.ended = threading.Event()
+        self.ended = Latch()
         self.report: ShutdownReport | None = None
         self.reason: str | None = None  # of a stop that was asked for
         self.process = os.getpid()  # a forked child has the object but not the threads
@@ -90,14 +91,27 @@ class Run:
 
     def open(self) -> None:
         """Join the edges and start the nodes; returns after the last on_start."""
-        self.engine.attach()
-        self.engine.begin()
-        safe_log(log, logging.INFO, "run started", extra={"event": "run_started", "graph": self._name})
+        self._begin()
         try:
-            self.engine.wait_opened()
+            self.engine.opened.wait()
         except BaseException:  # Ctrl-C while a node starts
             self.request_stop("interrupted", drain=False, timeout=self._timeout_s)
             raise
+
+    async def aopen(self) -> None:
+        """The same for a coroutine. One that is cancelled while a node starts leaves when the run has ended again."""
+        self._begin()
+        try:
+            await self.engine.opened.arrival()
+        except BaseException:
+            self.request_stop("interrupted", drain=False, timeout=self._timeout_s)
+            await self.ended.arrival()
+            raise
+
+    def _begin(self) -> None:
+        self.engine.attach()
+        self.engine.begin()
+        safe_log(log, logging.INFO, "run started", extra={"event": "run_started", "graph": self._name})
 
     def request_stop(self, reason: str, *, drain: bool, timeout: float | None) -> None:
         """Ask for a stop and return at once; takes no lock that a signal handler could find held."""
@@ -165,6 +179,11 @@ class Run:
             failed_sources=tuple(cell.path for cell in cells if cell.source_failed),
             abandoned=abandoned,
         )
+
+    def outcome(self) -> ShutdownReport:
+        """The report of a run that has ended."""
+        assert self.report is not None
+        return self.report
 
     def still_inside(self) -> tuple[str, ...]:
         """Nodes of an ended run whose hook has still not returned."""

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from signal import SIGINT, SIGTERM, Signals
-from types import TracebackType
 from typing import Any, Self
 
 from graphflow.amounts import seconds
@@ -31,6 +30,8 @@ from graphflow.validation import error, nearest
 
 log = logging.getLogger("graphflow.scheduler")
 
+_BRIEFLY = ("depth", "peak_depth", "capacity", "offered", "delivered")  # of each edge, in get_stats()
+
 _live: weakref.WeakSet[Scheduler] = weakref.WeakSet()
 
 
@@ -41,8 +42,8 @@ class Scheduler:
         scheduler.register(graph)
         scheduler.run()                 # until the graph has ended, or Ctrl-C
 
-    or, beside other work, `start()`, `wait()` and `shutdown()`; `with Scheduler() as s:` starts on entry what is
-    registered by then, and shuts down on exit. A stopped scheduler can be started again, with fresh state.
+    or, beside other work, `start()`, `wait()` and `shutdown()`; `with scheduler:` and `async with scheduler:` start on
+    entry what is registered by then, and shut down on exit. A stopped scheduler can be started again, with fresh state.
     """
 
     def __init__(self, config: SchedulerConfig | None = None) -> None:
@@ -107,6 +108,12 @@ class Scheduler:
         Raises GraphValidationError, UnknownEdgeError (an earlier set_priority or set_capacity), SchedulerStateError if
         it is running already or a hook of the earlier run has not returned.
         """
+        run = self._launch()
+        with self._asks_only():
+            run.open()
+
+    def _launch(self) -> Run:
+        """Start the threads of a new run, whose nodes are not started yet."""
         self._refuse_child()
         with self._lock:
             self._refuse_running("start")
@@ -136,8 +143,7 @@ class Scheduler:
             latched, self._latched = self._latched, False
             if latched:
                 run.request_stop("shutdown", drain=False, timeout=self.config.shutdown_timeout_s)
-        with self._asks_only():
-            run.open()
+        return run
 
     @contextmanager
     def _asks_only(self) -> Iterator[None]:
@@ -180,8 +186,7 @@ class Scheduler:
                 raise TimeoutError(f"the graph has not ended in {timeout} s; it is {run.engine.status}")
         if run.engine.failure is not None:
             raise run.engine.failure
-        assert run.report is not None
-        return run.report
+        return run.outcome()
 
     def run(self, signals: Iterable[int] = (SIGINT, SIGTERM)) -> ShutdownReport:
         """Start, wait until the graph has ended, and return the report.
@@ -225,6 +230,26 @@ class Scheduler:
         it only asks, and returns a report with complete=False. Before the run it is remembered: the next run ends at
         once.
         """
+        asked = self._ask_to_stop(drain, timeout)
+        if isinstance(asked, ShutdownReport):
+            return asked
+        with self._asks_only():
+            asked.ended.wait()
+        return asked.outcome()
+
+    async def ashutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
+        """The same for a coroutine of any event loop, which runs on meanwhile.
+
+        One that is cancelled leaves the stop under way.
+        """
+        asked = self._ask_to_stop(drain, timeout)
+        if isinstance(asked, ShutdownReport):
+            return asked
+        await asked.ended.arrival()
+        return asked.outcome()
+
+    def _ask_to_stop(self, drain: bool, timeout: float | None) -> Run | ShutdownReport:
+        """The run that was asked to stop, to wait for; or a report, where there is none or it cannot be waited for."""
         limit = self.config.shutdown_timeout_s if timeout is None else seconds("timeout", timeout)
         self._refuse_child()
         if self._run is None or self._starting:
@@ -237,10 +262,7 @@ class Scheduler:
             run.request_stop("shutdown", drain=bool(drain), timeout=limit)
             if run.engine.on_my_thread() or threading.get_ident() in self._waiting:
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
-            with self._asks_only():
-                run.ended.wait()
-        assert run.report is not None
-        return run.report
+        return run
 
     def is_running(self) -> bool:
         """True from start() until the run has ended; False in a forked child, which has no part in the run."""
@@ -264,10 +286,15 @@ class Scheduler:
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.shutdown(drain=kind is None)
+
+    async def __aenter__(self) -> Self:
+        await self._launch().aopen()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        await self.ashutdown(drain=kind is None)
 
     def __del__(self) -> None:
         run = getattr(self, "_run", None)
@@ -361,14 +388,7 @@ class Scheduler:
             "nodes": {} if run is None else {cell.path: cell.counts() for cell in run.engine.cells},
             "stalls": [] if run is None else run.stalls(),
             "edges": {
-                edge_id: {
-                    "depth": stats.depth,
-                    "peak_depth": stats.peak_depth,
-                    "capacity": stats.capacity,
-                    "offered": stats.offered,
-                    "delivered": stats.delivered,
-                }
-                for edge_id, stats in edges.items()
+                edge_id: {name: getattr(stats, name) for name in _BRIEFLY} for edge_id, stats in edges.items()
             },
         }
 

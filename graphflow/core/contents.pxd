@@ -80,6 +80,8 @@ cdef class EdgeContents:
     cdef WaitList claim_waiters  # putters that wait for a claim to be released, not for room
     cdef WaitList lane_putters
     cdef WaitList getters
+    cdef Wait* rung             # first and last of those that were rung and are called after the lock (deliver)
+    cdef Wait* last_rung
     cdef EdgeEnd consumer       # None outside a run
     cdef EdgeEnd producer
     cdef PyObject* claim        # item in the data that its putter is merging into for good; borrowed from its slot
@@ -102,9 +104,13 @@ cdef class EdgeContents:
     cdef bint wraps             # slots of `data` hold an Entry
 
     cdef inline void unlock(self) noexcept:
+        # Calls those that were rung and wait in an event loop: any Python may run, and the edge change, in here.
+        cdef bint rung = self.rung != NULL
         if DEBUG:
             self.check()
         self.mu.unlock()
+        if rung:
+            self.deliver()
 
     # ---- under the lock --------------------------------------------------------------------------------------------
     cdef void check(self) noexcept
@@ -124,6 +130,7 @@ cdef class EdgeContents:
     cdef void lane_room_made(self, News* news) noexcept
     cdef bint starved(self) noexcept
     cdef void free_waiter(self, Wait* wait, WaitState state) noexcept
+    cdef PyObject* take_rung(self) noexcept
     cdef void show_waiters(self) noexcept
     cdef bint behind_others(self, Wait* wait) noexcept
     cdef void call_back(self, Wait* wait) noexcept
@@ -133,5 +140,8 @@ cdef class EdgeContents:
     cdef void reindex(self) noexcept
     cdef Py_ssize_t sweep(self, PyObject** victims, int64_t now) noexcept
     cdef Py_ssize_t depth_peek(self) noexcept nogil
+
+    # ---- with no lock held -----------------------------------------------------------------------------------------
+    cdef void deliver(self) noexcept
 
 cdef void no_news(News* news) noexcept

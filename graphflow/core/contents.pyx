@@ -21,20 +21,23 @@
 #       room.
 #   I6  getters wait only while there is nothing to take (empty, or the head is claimed).
 #   I7  Every reference changes place by swapping (see ring); what a section displaced is dropped after it.
+#   I8  Who was rung and is to be called stands in `rung` until it is called; the thread that rang is on its way to do
+#       so (deliver), or another has done it.
 #
-# Every method runs with the lock held and the GIL too (the thread attached): nothing here calls Python, allocates or
-# drops a reference. Two places count a reference up (want_consumer, want_producer): that runs nothing, and without it
-# the one to be told could be gone by the time it is told.
+# Every method but deliver() runs with the lock held and the GIL too (the thread attached): nothing here calls Python,
+# allocates or drops a reference. Some places count a reference up (want_consumer, want_producer, enlist, take_rung):
+# that runs nothing, and without it the one to be told could be gone by the time it is told.
 
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 
+from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
-from graphflow.core.lock cimport peek, require
+from graphflow.core.lock cimport acquire, peek, require
 from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.ring cimport list_items
-from graphflow.core.waiter cimport MOVED, RETRY, Wait, WaitState, enlist, ring
+from graphflow.core.waiter cimport MOVED, RETRY, Wait, Waiter, WaitState, enlist, ring
 
 
 cdef class EdgeEnd:
@@ -203,9 +206,48 @@ cdef class EdgeContents:
         return self.refuse(NULL, want_room, False)
 
     cdef void free_waiter(self, Wait* wait, WaitState state) noexcept:
-        """Under the lock: take `wait` off its list and wake it."""
+        """Under the lock: take `wait` off its list and wake it, at once or right after the lock."""
         ring(wait, state)
+        if wait.bell == NULL and not wait.rung:
+            wait.rung = True
+            wait.next_rung = NULL
+            if self.rung == NULL:
+                self.rung = wait
+            else:
+                self.last_rung.next_rung = wait
+            self.last_rung = wait
         self.show_waiters()
+
+    cdef PyObject* take_rung(self) noexcept:
+        """Under the lock: the Waiter to call next, with a reference for the caller; NULL if there is none."""
+        cdef Wait* wait = self.rung
+        if wait == NULL:
+            return NULL
+        self.rung = wait.next_rung
+        wait.rung = False
+        if wait.home == NULL:
+            wait.held = False       # its own reference is the caller's now
+        else:
+            Py_INCREF(<object>wait.owner)
+        return wait.owner
+
+    cdef void deliver(self) noexcept:
+        """With no lock held: call those that were rung. One at a time, so that another thread may take the next."""
+        cdef PyObject* waiter
+        cdef void* outer = here().abandoning
+        if outer == <void*>self:        # the call below is ours, and its loop goes on
+            return
+        while True:
+            acquire(self.mu)
+            waiter = self.take_rung()
+            self.mu.unlock()
+            if waiter == NULL:
+                break
+            if not (<Waiter>waiter).call():
+                here().abandoning = <void*>self
+                (<Waiter>waiter).give_up()
+                here().abandoning = outer
+            Py_DECREF(<object>waiter)
 
     cdef void show_waiters(self) noexcept:
         """Under the lock: set the bits of the lists to what holds."""
@@ -318,6 +360,7 @@ cdef class EdgeContents:
     cdef void check(self) noexcept:
         """Under the lock, in debug builds, before each unlock: do the invariants hold?"""
         cdef Counts* c = &self.counts
+        cdef Wait* wait
         cdef Py_ssize_t position
         cdef Py_ssize_t size = 0
         require(
@@ -339,6 +382,11 @@ cdef class EdgeContents:
         if self.special & CONSUMER_IDLE:
             require(self.data.count == 0 or self.data.at(0)[0] == self.claim, "I4 consumer not told")
         require(not (self.special & CONSUMER_LANE_IDLE and self.lane.count > 0), "I4 consumer not told of control")
+        wait = self.rung
+        while wait != NULL:
+            require(wait.rung and wait.held and wait.owner != NULL and wait.bell == NULL, "I8 nobody to call")
+            require(wait.next_rung != NULL or wait == self.last_rung, "I8 the line is broken")
+            wait = wait.next_rung
         if self.wraps:
             for position in range(self.data.count):
                 size += (<Entry>self.data.at(position)[0]).size

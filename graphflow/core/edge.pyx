@@ -329,7 +329,7 @@ cdef class Edge(CheckedQueue):
         if here().asking > 0:
             raise SchedulerStateError(
                 f"{self.id}: {call}() would wait inside a merge function, a policy or a key's comparison, which a put "
-                f"waits for; use try_{call}()"
+                f"waits for; use try_{call.removeprefix('a')}()"
             )
         return 0
 

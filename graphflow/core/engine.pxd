@@ -12,7 +12,7 @@ cdef class Engine:
     cdef readonly int64_t token         # this scheduler's, for `here().scheduler`
     cdef dict inlets                    # edge id -> Inlet, where a node reads it
     cdef dict outlets                   # edge id -> Outlet, where a node feeds it
-    cdef object opened                  # a threading.Event: every node has started (or the run is over)
+    cdef readonly object opened         # a Latch: every node has started (or the run is over)
     cdef bint announced                 # `opened` is set
     cdef object failure_lock            # guards the next
     cdef readonly object failure        # the error that stopped the graph

@@ -2,6 +2,7 @@ from typing import Literal
 
 from graphflow.config import SchedulerConfig
 from graphflow.core.cell import Cell
+from graphflow.latch import Latch
 from graphflow.topology import Link, Plan
 
 class Engine:
@@ -20,6 +21,10 @@ class Engine:
     def crews(self) -> int: ...
     @property
     def loop_crew(self) -> int: ...
+    @property
+    def opened(self) -> Latch:
+        """Set when every on_start has returned, or the run is over."""
+
     @property
     def failure(self) -> BaseException | None: ...
     @property
@@ -41,13 +46,10 @@ class Engine:
         """Let the workers start the nodes."""
 
     def announce(self) -> None:
-        """Let wait_opened() go if the nodes have started."""
+        """Set `opened` if the nodes have started."""
 
     def close_inputs(self) -> None:
         """Close the edges of the exposed inputs."""
-
-    def wait_opened(self) -> None:
-        """Wait until every on_start has returned, or the run is over."""
 
     def work(self, crew_index: int) -> None:
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""

@@ -39,6 +39,7 @@ from graphflow.core.state cimport (
 from graphflow.core.timers cimport NEVER
 
 from graphflow.errors import GraphValidationError
+from graphflow.latch import Latch
 from graphflow.node import Node
 from graphflow.settings import is_async
 from graphflow.validation import ValidationIssue
@@ -63,7 +64,7 @@ cdef class Engine:
         self.inlets = {}
         self.outlets = {}
         self.links = list(plan.links)
-        self.opened = threading.Event()
+        self.opened = Latch()
         self.failure_lock = threading.Lock()
         self.stop_budget_ns = <int64_t>(config.shutdown_timeout_s * 1e9)
         self.wire(plan, config)
@@ -196,14 +197,10 @@ cdef class Engine:
         self.announce()
 
     def announce(self):
-        """Let wait_opened() go if the nodes have started."""
+        """Set `opened` if the nodes have started."""
         if not self.announced and peek(self.dispatch.phase) != STARTING:
             self.announced = True
             self.opened.set()
-
-    def wait_opened(self):
-        """Wait until every on_start has returned, or the run is over."""
-        self.opened.wait()
 
     def work(self, int crew_index):
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""

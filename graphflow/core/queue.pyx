@@ -15,7 +15,7 @@
 
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport int64_t
 
 from graphflow.core.contents cimport (
@@ -54,7 +54,7 @@ from graphflow.core.policy cimport (
     PolicyKind,
 )
 from graphflow.core.ring cimport Ring, list_items, new_ring
-from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, unlist
+from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
 
 cdef enum:
     # special bits that take a put, or a take of data, off the fast path
@@ -313,6 +313,7 @@ cdef class EdgeQueue(EdgeContents):
 
     cdef int withdraw(self, Wait* wait, bint control) except -1:
         """A putter stops waiting. Afterwards its state says for good whether the item went in."""
+        cdef PyObject* owner
         cdef bint starved
         cdef News news
         no_news(&news)
@@ -324,7 +325,9 @@ cdef class EdgeQueue(EdgeContents):
         if wait.fixed:
             self.room_made(&news)       # the next in line may be smaller
         starved = self.starved()
+        owner = let_go(wait)
         self.unlock()
+        Py_XDECREF(owner)
         if starved:
             self.settle()
         self.tell(&news)
@@ -332,6 +335,7 @@ cdef class EdgeQueue(EdgeContents):
 
     cdef int leave_get(self, Wait* wait) except -1:
         """A getter stops waiting. If it was rung meanwhile the ring goes to the next getter (I6)."""
+        cdef PyObject* owner
         acquire(self.mu)
         if wait.home != NULL:
             unlist(wait)
@@ -341,7 +345,9 @@ cdef class EdgeQueue(EdgeContents):
             or (self.special & CLOSED and self.data.count == 0)
         ):
             self.free_waiter(self.getters.first, RETRY)
+        owner = let_go(wait)
         self.unlock()
+        Py_XDECREF(owner)
         return 0
 
     # ======================================================================================== time to live

@@ -16,8 +16,9 @@
 #       taken off by choose(), put back by inlet_left() unless the edge was then seen empty (the edge will tell of the
 #       next).
 #   D3  busy_nodes and group.busy count the nodes with anything running, pending or deferred. Quiescent (no such node,
-#       no open input, no node that lives on its ticks) means that the graph begins to drain. While it drains, a group is finished when it is idle and
-#       nothing before it or outside can feed it any more, and every on_drain in it has run: so in topological order.
+#       no open input, no node that lives on its ticks) means that the graph begins to drain. While it drains, a group
+#       is finished when it is idle and nothing before it or outside can feed it any more, and every on_drain in it has
+#       run: so in topological order.
 #   D4  A worker sleeps only after seeing, in the same section, that its crew has nothing queued; whoever queues wakes
 #       one worker, unless enough are on their way already. So no ready node waits for a sleeping worker.
 #   D5  The keeper sleeps until the earliest timer, deadline or look of the watchdog; whoever arms an earlier one wakes

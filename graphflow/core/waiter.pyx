@@ -9,6 +9,18 @@
 #
 # The bell is an interpreter lock taken with interrupts allowed: on the main thread Ctrl-C ends the wait at once, and
 # nothing polls. The GIL is released while parked. Ringing never blocks, allocates or needs the GIL.
+#
+# A coroutine has no thread to park: its wait has no bell, and a ring puts it into the edge's line of those to be called
+# (EdgeContents.rung), from where the thread that rang calls it after it has let the lock go (deliver). Why that loses
+# no wake-up:               coroutine:   lock edge; see "full"; enlist; unlock;   suspend
+#                           room maker:  lock edge; make room; move or unlist; ring: state, into the line; unlock
+#                                        lock edge; take it out of the line; unlock; call the loop: wake the coroutine
+# The call is made after the state is set, and whatever changes the state again while the wait is still in the line is
+# seen by that same call. The loop runs the wake as a callback of its own, which cannot come between the coroutine's look
+# and its suspension; and each section that rings ends with an unlock that empties the line.
+#
+# While it is listed or rung such a wait owns a reference to its Waiter, so one that is cancelled, or whose coroutine is
+# gone, leaves nothing dangling. It is counted up under the lock, which runs nothing, and down after it.
 
 import threading
 
@@ -39,12 +51,6 @@ cdef double TIMEOUT_MAX = threading.TIMEOUT_MAX
 cdef class Waiter:
     """Owner of one Wait, on the frame of the blocked call."""
 
-    def __cinit__(self):
-        self.wait.bell = PyThread_allocate_lock()
-        if self.wait.bell == NULL:
-            raise MemoryError
-        PyThread_acquire_lock(self.wait.bell, 1)
-
     def __dealloc__(self):
         if self.wait.bell != NULL:
             PyThread_acquire_lock(self.wait.bell, 0)    # rung or not, it is released exactly once
@@ -68,19 +74,42 @@ cdef class Waiter:
                 return 0
             PyErr_CheckSignals()
 
+    cdef bint call(self) noexcept:
+        """With no lock held: it was rung and has no bell. False: there is nobody left to wake."""
+        return False
+
+    cdef void give_up(self) noexcept:
+        """With no lock held: there is nobody left to wake; what it was rung for goes to the next."""
+
 
 cdef Waiter new_waiter(object item, Py_ssize_t size, bint fixed):
+    """A waiter that sleeps on a bell."""
     cdef Waiter waiter = Waiter()
+    set_item(waiter, item, size, fixed)
+    waiter.wait.bell = PyThread_allocate_lock()
+    if waiter.wait.bell == NULL:
+        raise MemoryError
+    PyThread_acquire_lock(waiter.wait.bell, 1)
+    return waiter
+
+
+cdef int set_item(Waiter waiter, object item, Py_ssize_t size, bint fixed) except -1:
+    """Say what a putter waits with, before it is first listed (a getter waits with None)."""
+    cdef PyObject* before = waiter.wait.item
     Py_INCREF(item)
     waiter.wait.item = <PyObject*>item
     waiter.wait.size = size
     waiter.wait.fixed = fixed
-    return waiter
+    Py_XDECREF(before)
+    return 0
 
 
-cdef void enlist(WaitList* waits, Wait* wait) noexcept nogil:
+cdef void enlist(WaitList* waits, Wait* wait) noexcept:
     """Add `wait` at its place in line: the back, or where it stood if it has waited before."""
     cdef Wait* behind = <Wait*>NULL
+    if wait.owner != NULL and not wait.held:
+        wait.held = True
+        Py_INCREF(<object>wait.owner)
     if wait.ticket == 0:
         waits.tickets += 1
         wait.ticket = waits.tickets
@@ -115,10 +144,20 @@ cdef void unlist(Wait* wait) noexcept nogil:
 
 
 cdef void ring(Wait* wait, WaitState state) noexcept nogil:
-    """Take `wait` off its list and wake its thread with the verdict."""
+    """Take `wait` off its list with the verdict, and wake its thread if it sleeps on a bell."""
     unlist(wait)
     wait.state = state
-    PyThread_release_lock(wait.bell)
+    if wait.bell != NULL:
+        PyThread_release_lock(wait.bell)
+
+
+cdef PyObject* let_go(Wait* wait) noexcept nogil:
+    """The reference that an unlisted wait owned, for the caller to drop after the lock; NULL for none (one that is rung
+    keeps it until it is called)."""
+    if wait.held and not wait.rung:
+        wait.held = False
+        return wait.owner
+    return NULL
 
 
 cdef int64_t timeout_ns_of(object timeout) except -2:

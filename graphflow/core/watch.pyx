@@ -1,7 +1,8 @@
 # What the watchdog looks at: a moment of a run as plain data. Nothing here judges; see graphflow/watchdog.py.
 #
 # Each node and each edge is read in a section of its own, so the picture is consistent for each, not across them: what
-# it shows standing still for a while does stand still. Only nodes that are busy and edges that hold something are shown.
+# it shows standing still for a while does stand still. Only nodes that are busy and edges that hold something are in
+# it.
 
 from graphflow.core.cell cimport Cell
 from graphflow.core.contents cimport CLOSED

@@ -33,4 +33,5 @@ cdef class Dispatch(Calls):
     cdef void take_role(self, NodeState* node, Work work) noexcept nogil
     cdef void noted(self, NodeState* node) noexcept nogil
     cdef void count_lanes(self, NodeState* node, int done) noexcept nogil
+    cdef bint owes_banded(self, NodeState* node, bint others) noexcept nogil
     cdef void take_lane(self, NodeState* node, InletState** inlet) noexcept nogil

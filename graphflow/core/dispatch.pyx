@@ -121,15 +121,17 @@ cdef class Dispatch(Calls):
         choice of a turn, what is more urgent elsewhere cuts the turn."""
         cdef int ready
         cdef int banded
+        cdef bint others        # does another node wait in a band?
         cdef bint owed
         cdef Work work = NO_WORK
         acquire(self.mu)
         self.count_lanes(node, lanes_done)
+        others = self.banded(node.crew)
         poke(node.poke, 0)
         quantum[0] = node.batch_left
         ready = self.ready_bits(node, 1)
         banded = ready & (HAS_TICK | HAS_DATA | HAS_SOURCE | HAS_RETRY | (0 if node.control_held else HAS_HELD))
-        owed = banded != 0 and node.lane_run >= LANE_RUN       # one banded thing after a long run of control
+        owed = banded != 0 and self.owes_banded(node, others)
         if ready != 0 and not first and node.crew.urgent > self.level_of(node, banded if owed else ready):
             work = CUT_WORK
         elif ready & HAS_HOOK:
@@ -140,10 +142,10 @@ cdef class Dispatch(Calls):
             self.timers.disarm(&node.room)
             poke(node.pending, node.pending & ~HAS_ROOM)
         elif ready & HAS_CONTROL and not owed:
-            if node.crew.lane_run < LANE_RUN or not self.banded(node.crew):
+            if node.crew.lane_run < LANE_RUN or not others:
                 work = CONTROL_WORK     # else it is another node's turn
                 self.take_lane(node, inlet)
-                quantum[0] = max(1, LANE_RUN - node.lane_run)
+                quantum[0] = max(1, LANE_RUN - max(node.lane_run, node.crew.lane_run))
         elif ready & HAS_HELD and node.control_held:
             work = HELD_WORK
         elif ready & HAS_TICK:
@@ -161,8 +163,9 @@ cdef class Dispatch(Calls):
         if work >= TICK_WORK and not (work == HELD_WORK and node.control_held):
             node.lane_run = 0
             if owed:
-                node.crew.lane_run = 0
                 quantum[0] = 1
+                if not others:
+                    node.crew.lane_run = 0
         if node.book.kept:
             self.take_role(node, work)
             quantum[0] = 1
@@ -181,6 +184,13 @@ cdef class Dispatch(Calls):
         """Under the lock: a worker inside changed what the node could do, which others may enter for."""
         if node.limit > 1:
             self.refresh(node)
+
+    cdef bint owes_banded(self, NodeState* node, bint others) noexcept nogil:
+        """Under the lock: is one banded thing of this node due before more control, after a long run of it? What the
+        crew owes goes to the nodes that wait in the bands; to this one only if there are no others."""
+        if node.crew.lane_run >= LANE_RUN:
+            return not others
+        return node.lane_run >= LANE_RUN
 
     cdef void count_lanes(self, NodeState* node, int done) noexcept nogil:
         """Under the lock: control messages were handled."""

@@ -29,6 +29,7 @@ from graphflow.core.state cimport (
     HAS_TICK,
     HELD_WORK,
     HOOK_WORK,
+    LANE_LEVEL,
     LANE_RUN,
     NO_WORK,
     OUTBOX,
@@ -110,6 +111,7 @@ cdef class Dispatch(Calls):
         node = ready_pick(crew)
         if node != NULL:
             node.running += 1
+            node.begun = node.turn_level < BANDS or node.batch_left > 0
             if node.batch_left == 0 and node.limit == 1:
                 node.batch_left = self.batch    # where several are inside each has a batch of its own
             self.refresh(node)
@@ -151,6 +153,8 @@ cdef class Dispatch(Calls):
         elif ready & HAS_TICK:
             work = TICK_WORK
             poke(node.pending, node.pending & ~HAS_TICK)
+        elif others and node.turn_level == LANE_LEVEL and not owed:
+            work = CUT_WORK         # its control is handled: for the rest it waits in its band
         elif ready & HAS_HELD:
             work = HELD_WORK
         elif ready & HAS_RETRY:
@@ -162,6 +166,9 @@ cdef class Dispatch(Calls):
                 quantum[0] = 1      # others share: by credit between the bands, in turn within one
         if work >= TICK_WORK and not (work == HELD_WORK and node.control_held):
             node.lane_run = 0
+            if work != TICK_WORK:
+                node.begun = True
+                node.ticket = 0
             if owed:
                 quantum[0] = 1
                 if not others:
@@ -252,11 +259,12 @@ cdef class Dispatch(Calls):
         self.unlock()
 
     cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept:
-        """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch."""
+        """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch, if that
+        has begun."""
         acquire(self.mu)
         self.count_lanes(node, lanes_done)
         cut = cut and node.limit == 1
-        node.batch_left = batch_left if cut else 0
+        node.batch_left = batch_left if cut and node.begun else 0
         if cut and node.turn_level < BANDS:
             node.crew.credit[node.turn_level] += 1      # the rest of the turn is paid for
         self.leave_turn(node)

@@ -52,6 +52,7 @@ cdef class Readiness:
     cdef void check_invariants(self) noexcept nogil
     cdef void refresh(self, NodeState* node) noexcept nogil
     cdef int ready_bits(self, NodeState* node, int inside) noexcept nogil
+    cdef void stamp(self, NodeState* node, int level, int ready) noexcept nogil
     cdef int allowed(self, NodeState* node) noexcept nogil
     cdef int book_allows(self, CallBook* book) noexcept nogil
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil

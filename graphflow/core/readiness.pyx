@@ -123,6 +123,9 @@ cdef class Readiness:
         cdef int level = -1
         if ready and node.running < node.limit:
             level = self.level_of(node, ready)
+            self.stamp(node, level, ready)
+        elif node.running == 0:
+            node.ticket = 0
         if level != node.level:
             if node.level >= 0:
                 ready_remove(node.crew, node)
@@ -136,6 +139,16 @@ cdef class Readiness:
         of its life cycle runs alone."""
         cdef int bits = node.pending & self.allowed(node)
         return bits & ~HAS_HOOK if node.running > inside else bits
+
+    cdef void stamp(self, NodeState* node, int level, int ready) noexcept nogil:
+        """A node that waits for a turn of its band has a ticket; it begins a new wait when it moves between bands. One
+        whose turn was cut needs none: it is first."""
+        cdef bint moves = level < LANE_LEVEL and 0 <= node.level < LANE_LEVEL and level != node.level
+        if ready & ~(HAS_HOOK | HAS_CONTROL) == 0 or node.batch_left > 0:
+            node.ticket = 0
+        elif node.ticket == 0 or moves:
+            node.crew.tickets += 1
+            node.ticket = node.crew.tickets
 
     cdef int allowed(self, NodeState* node) noexcept nogil:
         """The pending bits that phase, masks and open calls let through."""

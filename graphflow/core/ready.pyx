@@ -3,18 +3,23 @@
 # A node stands in one list at most (node.level says which). The bands take turns by weighted round robin with credits:
 # each round gives every band its ratio of turns, the highest band with credit goes first, a band with nothing ready
 # passes its turns on. The lane goes before all of them, but after LANE_RUN of its messages in a row one banded turn is
-# given. Everything here is guarded by the dispatcher's lock.
+# given. A turn that was picked in the lane gives way to the bands after its control messages, and the node, whose ticket
+# is still good, comes back to the place that it had there: control costs a node no turn and gains it none. Everything
+# here is guarded by the dispatcher's lock.
 
 from graphflow.core.lock cimport poke
 from graphflow.core.state cimport BANDS, LANE_LEVEL, LANE_RUN, Crew, NodeList, NodeState
 
 
 cdef void ready_push(Crew* crew, NodeState* node, int level, bint front) noexcept nogil:
-    """Queue a node that is not queued; at the front if its turn was cut."""
+    """Queue a node that is not queued: at the front if its turn was cut, else at the end, or in a band before those
+    that came after it."""
     cdef NodeList* line = &crew.levels[level]
     node.level = level
     node.previous = <NodeState*>NULL if front else line.last
-    node.next = line.first if front else <NodeState*>NULL
+    while level != LANE_LEVEL and node.previous != NULL and node.previous.ticket > node.ticket:
+        node.previous = node.previous.previous
+    node.next = line.first if node.previous == NULL else node.previous.next
     if node.previous != NULL:
         node.previous.next = node
     else:
@@ -57,6 +62,7 @@ cdef NodeState* ready_pick(Crew* crew) noexcept nogil:
                 crew.credit[band] = crew.ratio[band]
         crew.credit[level] -= 1
         crew.lane_run = 0
+        node.ticket = 0
     ready_remove(crew, node)
     return node
 

@@ -110,9 +110,11 @@ cdef struct NodeState:
     int limit               # workers allowed inside
     int level               # where it is queued, -1 when it is not
     int lane_run            # control messages since its last banded work, up to LANE_RUN
+    int64_t ticket          # orders its band: given when it gets ready there, 0 when that turn has come
     int turn_level          # where its present turn was picked
     int poke                # something above its present work turned up; relaxed peeks between two messages
     int batch_left          # of a turn that was cut
+    bint begun              # its present turn is its band's: picked there, or nobody else was waiting
     int room_level          # band of its highest deferred edge
     int held_level          # of the message that the suspended handler to go on next is about
     int held_masks          # the masks that keep that handler from going on
@@ -150,6 +152,7 @@ cdef struct Crew:
     int ratio[3]
     int credit[3]
     int lane_run            # control messages since the last banded turn, up to LANE_RUN
+    int64_t tickets         # given so far
     int count               # nodes queued
     int urgent              # the level that the next pick takes, -1 for none; relaxed peeks between two messages
     int idle                # workers asleep and not woken

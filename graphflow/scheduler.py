@@ -326,23 +326,30 @@ class Scheduler:
             self._edge(edge_id).set_capacity(capacity)
         self._capacities[edge_id] = capacity
 
-    def pause(self, node: str | Node) -> None:
-        """Let a node handle no data, ticks or produce; control still reaches it. A drain resumes it."""
+    def pause(self, node: str | Node | None = None) -> None:
+        """Let a node, or without an argument every source, handle no data, ticks or produce. Control still reaches it.
+
+        A drain resumes them. Before the run it is kept. Raises GraphValidationError if there is no such node.
+        """
         self._set_paused(node, True)
 
-    def resume(self, node: str | Node) -> None:
-        """Let a paused node go on."""
+    def resume(self, node: str | Node | None = None) -> None:
+        """Let a paused node go on; without an argument, every source."""
         self._set_paused(node, False)
 
-    def _set_paused(self, node: str | Node, paused: bool) -> None:
+    def _set_paused(self, node: str | Node | None, paused: bool) -> None:
         self._refuse_child()
-        path = self._path(node)
-        index = self._index(path)
-        if self.is_running():
-            assert self._run is not None
-            self._run.engine.set_paused(index, paused)
+        if node is None:
+            paths = [placed.path for placed in self._plan.nodes if callable(getattr(placed.node, "produce", None))]
         else:
-            (self._paused.add if paused else self._paused.discard)(path)
+            paths = [self._path(node)]
+        for path in paths:
+            index = self._index(path)
+            if self.is_running():
+                assert self._run is not None
+                self._run.engine.set_paused(index, paused)
+            else:
+                (self._paused.add if paused else self._paused.discard)(path)
 
     def _path(self, node: str | Node) -> str:
         if isinstance(node, str):
@@ -387,9 +394,7 @@ class Scheduler:
             "blocked_nodes": blocked,
             "nodes": {} if run is None else {cell.path: cell.counts() for cell in run.engine.cells},
             "stalls": [] if run is None else run.stalls(),
-            "edges": {
-                edge_id: {name: getattr(stats, name) for name in _BRIEFLY} for edge_id, stats in edges.items()
-            },
+            "edges": {edge_id: {name: getattr(stats, name) for name in _BRIEFLY} for edge_id, stats in edges.items()},
         }
 
 

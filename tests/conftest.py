@@ -15,7 +15,7 @@ import pytest
 
 import graphflow.scheduler
 
-pytest.register_assert_rewrite("coroutines", "edges", "graphs")
+pytest.register_assert_rewrite("awaits", "coroutines", "edges", "graphs", "timing", "turns")
 
 from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
 

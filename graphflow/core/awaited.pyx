@@ -21,7 +21,7 @@ from graphflow.core.entry cimport Entry
 from graphflow.core.intake cimport is_control
 from graphflow.core.lock cimport acquire
 from graphflow.core.policy cimport POLICY_BLOCK, VERDICT_BLOCKED, VERDICT_OK, put_result
-from graphflow.core.waiter cimport CENTURY_NS, MOVED, SHUT, WaitState, set_item, timeout_ns_of
+from graphflow.core.waiter cimport CENTURY_NS, MOVED, SHUT, set_item, timeout_ns_of
 
 import threading
 
@@ -48,14 +48,18 @@ cdef class Awaited(Waiter):
 
     cdef bint call(self) noexcept:
         """Have the loop wake the coroutine; False if the loop is closed."""
-        cdef int tries
-        for tries in range(CALLS_AT_MOST):
+        cdef int _
+        cdef bint there = True
+        cdef object failure = None
+        for _ in range(CALLS_AT_MOST):
             try:
-                return self.ask_loop()
+                there = self.ask_loop()
+                break
             except BaseException as error:
-                if tries == 0:
-                    raise_later(error)
-        return True
+                failure = error
+        if failure is not None:     # only now: it would be raised in the call that is made again
+            raise_later(failure)
+        return there
 
     cdef int ask_loop(self) except -1:
         try:

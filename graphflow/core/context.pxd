@@ -8,7 +8,7 @@ cdef extern from *:
         void *turn;             /* borrowed Cell of the hook that runs here; NULL outside hooks */
         void *call;             /* borrowed Call that keeps what the hook emits; NULL where it is sent at once */
         int asking;             /* merge functions, policies and key comparisons that run on this thread */
-        void *abandoning;       /* borrowed edge at which this thread stops a wait for a loop that is closed; else NULL */
+        void *abandoning;       /* borrowed edge where this thread stops a wait for a loop that is closed; else NULL */
     };
     """
     ctypedef struct Context "GfContext":

@@ -3,9 +3,9 @@
 # A node stands in one list at most (node.level says which). The bands take turns by weighted round robin with credits:
 # each round gives every band its ratio of turns, the highest band with credit goes first, a band with nothing ready
 # passes its turns on. The lane goes before all of them, but after LANE_RUN of its messages in a row one banded turn is
-# given. A turn that was picked in the lane gives way to the bands after its control messages, and the node, whose ticket
-# is still good, comes back to the place that it had there: control costs a node no turn and gains it none. Everything
-# here is guarded by the dispatcher's lock.
+# given. A turn that was picked in the lane gives way to the bands after its control messages, and the node, whose
+# ticket is still good, comes back to the place that it had there: control costs a node no turn and gains it none.
+# Everything here is guarded by the dispatcher's lock.
 
 from graphflow.core.lock cimport poke
 from graphflow.core.state cimport BANDS, LANE_LEVEL, LANE_RUN, Crew, NodeList, NodeState

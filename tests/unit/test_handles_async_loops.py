@@ -100,11 +100,11 @@ def test_an_interrupt_while_a_loop_is_called_wakes_the_waiter_all_the_same() -> 
     raised = []
 
     class Interrupted(asyncio.SelectorEventLoop):
-        def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> asyncio.Handle:
+        def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
             if threading.current_thread() is threading.main_thread() and not raised:
                 raised.append(True)
                 raise KeyboardInterrupt
-            return super().call_soon_threadsafe(*args, **kwargs)
+            return super().call_soon_threadsafe(callback, *args, context=context)
 
     edge = make_edge(5)
     _, outlet = ends(edge)

@@ -62,9 +62,9 @@ class Run:
     def launch(self) -> None:
         """Tie the nodes to this run and start the threads. If that cannot be done, nothing has happened."""
         self.engine.claim()
-        self._threads = self._make_threads()
         started: list[threading.Thread] = []
         try:
+            self._threads = self._make_threads()
             for thread in [*self._threads, self._keeper]:
                 thread.start()
                 started.append(thread)

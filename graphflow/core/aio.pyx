@@ -356,8 +356,10 @@ cdef int land(Flight flight) except -1:
     """A flight has ended."""
     cdef AsyncCell cell = flight.cell
     cell.flights.discard(flight)
+    if cell.feeder is flight:
+        cell.feeder = None
     cell.show_outbox()
-    flight.body = None
+    flight.body = flight.task = None        # the task refers to the flight: no cycle keeps the message
     flight.leave()
     return 0
 

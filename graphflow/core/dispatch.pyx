@@ -181,6 +181,8 @@ cdef class Dispatch(Calls):
 
     cdef void take_role(self, NodeState* node, Work work) noexcept nogil:
         """Under the lock: what only one worker inside a node with a call book does (C1, C4)."""
+        if work == HOOK_WORK or work == HELD_WORK:
+            node.book.alone = node.limit > 1        # else nobody else enters anyway
         if work == FLUSH_WORK:
             node.book.leaving = True
         elif work == CONTROL_WORK or work == TICK_WORK or work == DATA_WORK or work == HELD_WORK:
@@ -276,6 +278,7 @@ cdef class Dispatch(Calls):
     cdef void leave_turn(self, NodeState* node) noexcept nogil:
         """Under the lock: one worker fewer inside."""
         node.running -= 1
+        node.book.alone = False         # it was this worker's, if it was anybody's
         self.refresh(node)
         if self.phase == STOPPING:
             self.next_stop()

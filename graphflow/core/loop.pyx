@@ -37,14 +37,18 @@ cdef class LoopWorker:
         self.engine = engine
         self.dispatch = engine.dispatch
         self.crew = &engine.dispatch.crews[crew_index]
-        self.reader, self.writer = socket.socketpair()
+        self.loop = asyncio.new_event_loop()    # both here, where they may fail while no run waits for them
+        try:
+            self.reader, self.writer = socket.socketpair()
+        except BaseException:
+            self.loop.close()
+            raise
         self.reader.setblocking(False)
         self.writer.setblocking(False)
         self.crew.wake_fd = self.writer.fileno()
 
     def work(self):
         """The life of the loop's thread, until the run has ended."""
-        self.loop = asyncio.new_event_loop()
         here().scheduler = self.engine.token
         for cell in self.cells():
             (<AsyncCell>cell).loop = self.loop
@@ -52,10 +56,19 @@ cdef class LoopWorker:
         self.loop.add_reader(self.reader.fileno(), self.woken)
         self.loop.call_soon(self.turns, False)
         try:
-            self.loop.run_forever()
+            self.run_loop()
         finally:
             self.end()
             here().scheduler = 0
+
+    def run_loop(self):
+        """Run the loop until it is stopped. KeyboardInterrupt and SystemExit leave it whoever raised them, a task of
+        the user's own too: they stop the graph, and the hooks that are still due need the loop."""
+        while True:
+            try:
+                return self.loop.run_forever()
+            except BaseException as error:
+                self.engine.fatal("event loop", error)
 
     def cells(self):
         """The nodes of the loop's crew."""
@@ -107,7 +120,19 @@ cdef class LoopWorker:
             self.loop.stop()
 
     def end(self):
-        """Close the loop; a coroutine that does not end when it is cancelled is left behind."""
+        """End what is still under way, and close the loop whatever comes of that."""
+        self.loop.remove_reader(self.reader.fileno())       # a late byte would stop the loop once more
+        try:
+            self.cancel_what_is_left()
+        finally:
+            self.loop.close()
+            for cell in self.cells():
+                cell.lose_flights()
+                self.engine.let_go(cell)
+            self.close()
+
+    def cancel_what_is_left(self):
+        """A coroutine or generator that does not end when it is cancelled is left behind."""
         left = []
         for cell in self.cells():
             (<AsyncCell>cell).cancel_flights()
@@ -116,12 +141,9 @@ cdef class LoopWorker:
             self.loop.run_until_complete(asyncio.wait(left, timeout=0.1))
         for task in left:
             task._log_destroy_pending = False       # it is named in the report
-        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
-        self.loop.close()
-        for cell in self.cells():
-            cell.lose_flights()
-            self.engine.let_go(cell)
-        self.close()
+        closing = self.loop.create_task(self.loop.shutdown_asyncgens())
+        self.loop.run_until_complete(asyncio.wait([closing], timeout=0.1))
+        closing._log_destroy_pending = False
 
     def close(self):
         """Close the pipe; also for a run that did not begin."""
@@ -130,3 +152,4 @@ cdef class LoopWorker:
         self.dispatch.unlock()
         self.reader.close()
         self.writer.close()
+        self.loop.close()

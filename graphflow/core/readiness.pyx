@@ -136,9 +136,9 @@ cdef class Readiness:
 
     cdef int ready_bits(self, NodeState* node, int inside) noexcept nogil:
         """What the node could do now, if one more worker may enter; `inside` is 1 when a worker inside it asks. A hook
-        of its life cycle runs alone."""
+        of its life cycle runs alone, and so does the generator that it left suspended."""
         cdef int bits = node.pending & self.allowed(node)
-        return bits & ~HAS_HOOK if node.running > inside else bits
+        return bits & ~(HAS_HOOK | HAS_HELD) if node.running > inside else bits
 
     cdef void stamp(self, NodeState* node, int level, int ready) noexcept nogil:
         """A node that waits for a turn of its band has a ticket; it begins a new wait when it moves between bands. One
@@ -175,6 +175,8 @@ cdef class Readiness:
         """The pending bits that the open calls of a node let through: no data while a call is in backoff or the window
         is full, so order holds."""
         cdef int bits = EVERYTHING
+        if book.alone:
+            return 0
         if book.claiming:
             bits &= ~(HAS_CONTROL | HAS_DATA | HAS_TICK | HAS_HELD | HAS_ROOM)
         if book.control_open:

@@ -237,6 +237,7 @@ cdef class StagedCell(Cell):
             exc_info=error, extra={"event": "retry", "node": self.path, "hook": call.hook},
         )
         call.resting = True
+        rest = min(rest, 1e9)       # 30 years; more would not fit into nanoseconds
         self.dispatch.rest(self.state, &call.state, self.dispatch.clock.now_ns() + <int64_t>(rest * 1e9))
         return 0
 

@@ -90,6 +90,7 @@ cdef struct CallBook:
     int64_t given           # places given out
     int64_t gone            # of those, the ones whose calls have left or are leaving
     bint claiming           # a worker is taking an item or driving a generator: nobody else does
+    bint alone              # a worker runs a hook of the life cycle, or its generator: nobody else enters
     bint control_open       # a call about a control message is open
     bint leaving            # a worker hands on what calls emitted, or empties the outbox: nobody else does
     CallState* leavers      # ended, in the order in which they leave

@@ -176,6 +176,22 @@ def test_the_rest_between_attempts_is_kept_and_costs_no_cpu() -> None:
     assert cpu < sum(rests)
 
 
+def test_a_rest_of_centuries_is_not_none_at_all() -> None:
+    longest = threading.TIMEOUT_MAX
+    node = Flaky("flaky", ErrorPolicy.retry(9, longest, max_backoff_s=longest, jitter=1), lambda payload: 9)
+    graph = chain(node, Collect())
+    graph.expose_input("in", "flaky:in")
+    scheduler = scheduler_of(graph)
+    with scheduler:
+        scheduler.input("in").put("a")
+        until(lambda: counts(scheduler, "flaky")["held"] == 1)
+        with pytest.raises(TimeoutError):
+            scheduler.wait(0.05)
+        scheduler.shutdown(drain=False)
+    assert node.tried == {"a": 1}
+    assert_graph_conserved(graph)
+
+
 def test_a_drain_waits_for_a_message_that_rests() -> None:
     node, last = Flaky("flaky", ErrorPolicy.retry(2, backoff_s=0.1), lambda payload: 1), Collect()
     graph = chain(node, last)

@@ -97,18 +97,19 @@ def _forget(tasks: list[Any]) -> None:
 
 def test_an_interrupt_while_a_loop_is_called_wakes_the_waiter_all_the_same() -> None:
     """A signal handler may raise while the main thread tells another thread's loop of what it put."""
-    raised = []
+    raised: list[bool] = []
+    loop = asyncio.SelectorEventLoop()
+    call_soon_threadsafe = loop.call_soon_threadsafe
 
-    class Interrupted(asyncio.SelectorEventLoop):
-        def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-            if threading.current_thread() is threading.main_thread() and not raised:
-                raised.append(True)
-                raise KeyboardInterrupt
-            return super().call_soon_threadsafe(callback, *args, context=context)
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        if threading.current_thread() is threading.main_thread() and not raised:
+            raised.append(True)
+            raise KeyboardInterrupt
+        return call_soon_threadsafe(*args, **kwargs)
 
+    vars(loop)["call_soon_threadsafe"] = interrupted
     edge = make_edge(5)
     _, outlet = ends(edge)
-    loop = Interrupted()
     call = Call(loop.run_until_complete, outlet.aget(timeout=DEADLINE_S))
     try:
         wait_until(lambda: _has_waiter(edge), "the aget's wait")

@@ -15,11 +15,14 @@ cdef class Flight:
     cdef object body                # the user's own coroutine or generator, for the look of a watchdog
     cdef object task
     cdef object gate                # a future, while it waits for room or for leave to go on
+    cdef bint cancelled             # by the run
     cdef bint begun                 # its first step has run
     cdef object doomed              # what was thrown in before that
     cdef bint inside                # it holds a place inside the node, as a worker would
 
     cdef object step(self, object call, object argument)
+    cdef int cancel(self, bint again) except -1
+    cdef bint given_up(self, object error) except -1
     cdef int check_doom(self) except -1
     cdef int leave(self) except -1
     cdef bint sends_at_once(self) noexcept
@@ -31,11 +34,9 @@ cdef class AsyncCell(StagedCell):
     cdef Flight feeder              # of the source
     cdef int allowance              # values that the source may still send before it asks again
     cdef bint closing               # the source is told to end
-    cdef bint cancelling            # the stop has run out of patience
 
     cdef Flight launch(self, str hook, Call call, object steps, bint inside)
     cdef bint must_park(self, Flight flight, Py_ssize_t outbox) noexcept
     cdef int progress(self, Flight flight) except -1
     cdef int close_source(self) except -1
     cdef int cancel_flights(self) except -1
-    cdef bint given_up(self, object error) except -1

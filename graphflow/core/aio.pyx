@@ -58,11 +58,27 @@ cdef class Flight:
         self.begun = True
         try:
             return call(argument)
+        except StopIteration:
+            raise
+        except BaseException as error:      # no hook's, those are settled: of memory, of the runtime itself
+            self.cell.engine.fatal(self.cell.path, error)
+            raise StopIteration from None
         finally:
             context.turn = outer
             context.call = outer_call
             self.cell.current = None
             self.cell.show_outbox()
+
+    cdef int cancel(self, bint again) except -1:
+        """End it where it awaits, for the run's sake; `again`: also while it clears up after an earlier time."""
+        if again or not self.cancelled:
+            self.cancelled = True
+            self.task.cancel()
+        return 0
+
+    cdef bint given_up(self, object error) except -1:
+        """Is this the end of the run, and not an error of the node's?"""
+        return self.cell.over or (self.cancelled and isinstance(error, CancelledError))
 
     cdef int check_doom(self) except -1:
         """First in every flight: raise what was thrown in before it began."""
@@ -164,7 +180,7 @@ cdef class AsyncCell(StagedCell):
         if self.feeder is not None and not self.closing:
             self.closing = True
             self.dispatch.set_producing(self.state, True)
-            self.feeder.task.cancel()
+            self.feeder.cancel(False)
         return 0
 
     cdef int end_source(self) except -1:
@@ -177,14 +193,17 @@ cdef class AsyncCell(StagedCell):
     cdef int cancel_flights(self) except -1:
         """The stop has lost its patience: whoever still awaits something is cancelled there."""
         cdef Flight flight
-        self.cancelling = True
         for flight in list(self.flights):
-            flight.task.cancel()
+            flight.cancel(True)
         return 0
 
-    cdef bint given_up(self, object error) except -1:
-        """Is this the end of the run, and not an error of the node's?"""
-        return self.over or isinstance(error, CancelledError) and (self.cancelling or not self.may_emit)
+    def cancel_others(self, Flight me, bint again):
+        """Cancel the flights that have not ended, but for `me`; returns their tasks."""
+        cdef Flight flight
+        others = [flight for flight in self.flights if flight is not me]
+        for flight in others:
+            flight.cancel(again)
+        return [(<Flight>flight).task for flight in others]
 
     def release(self):
         """After the run: let go of everything that refers back to it."""
@@ -204,10 +223,6 @@ cdef class AsyncCell(StagedCell):
             ((<Flight>flight).number, (<Flight>flight).hook, self.loop_thread, (<Flight>flight).body)
             for flight in list(self.flights) if (<Flight>flight).inside
         ]
-
-    def others_than(self, Flight me):
-        """The tasks of the flights that have not ended, but for `me`."""
-        return [(<Flight>flight).task for flight in self.flights if flight is not me]
 
     def lose_flights(self):
         """The loop is closed: nothing that is still under way goes on."""
@@ -239,7 +254,7 @@ async def handle(Flight flight):
             result = cell.node.on_tick()
         await take(flight, result)
     except BaseException as error:
-        if cell.given_up(error):
+        if flight.given_up(error):
             add(cell.in_handler, -(call.message is not None))
             add(cell.abandoned, call.message is not None)
             cell.forget(call, 0)
@@ -297,9 +312,7 @@ async def stop(Flight flight):
         cell.may_emit = False
         cell.abandon_calls()
         cell.close_source()
-        others = cell.others_than(flight)
-        for task in others:
-            task.cancel()
+        others = cell.cancel_others(flight, False)
         if others:
             await asyncio.wait(others)
         if cell.has_stop:
@@ -325,7 +338,7 @@ async def feed(Flight flight):
         finally:
             await source.aclose()
     except BaseException as error:
-        if not (isinstance(error, CancelledError) and (cell.closing or cell.cancelling)):
+        if not flight.given_up(error):
             cell.source_failed = True
             await settle(flight, error, True)
     finally:
@@ -452,7 +465,7 @@ async def tell(Flight flight, error):
 async def settle(Flight flight, error, bint governed):
     """An exception left a hook that handles no message."""
     cdef AsyncCell cell = flight.cell
-    if cell.given_up(error) or cell.is_fatal(error):
+    if flight.given_up(error) or cell.is_fatal(error):
         return
     await tell(flight, error)
     cell.stand(flight.hook, error, None, None, governed, 1)

@@ -17,6 +17,5 @@ cdef class Call:
     cdef unsigned long thread   # that runs the hook, 0 while none does; read by the watchdog
     cdef list kept              # of (outlets, copies, control), what it emitted
     cdef Py_ssize_t before      # entries of `kept` from before this attempt
-    cdef object task            # that runs it, on an event loop
 
 cdef Call new_call(str hook, Message message, str port, int level, bint stages)

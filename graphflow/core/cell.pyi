@@ -7,6 +7,9 @@ class Cell(Handler):
     def path(self) -> str: ...
     @property
     def over(self) -> bool: ...
+    def kept_for(self, outlet: object) -> int:
+        """Copies for an edge that are in nobody's hands yet but this node's."""
+
     def counts(self) -> dict[str, int]:
         """What became of the messages that edges delivered to the node: exact while nobody is inside."""
 

@@ -163,6 +163,10 @@ cdef class Cell(Handler):
         self.dispatch.hook_done(self.state, STOP_HOOK, False)
         return 0
 
+    def kept_for(self, outlet):
+        """Copies for an edge that are in nobody's hands yet but this node's."""
+        return 0
+
     def counts(self):
         """What became of the messages that edges delivered to the node: exact while nobody is inside."""
         return {

@@ -294,7 +294,9 @@ cdef class Engine:
             edge.shut()
             edge.detach()
             outlet = self.outlets.get(edge.id)
-            deferred = outlet.waiting() if outlet is not None else 0
+            deferred = 0
+            if outlet is not None:
+                deferred = outlet.waiting() + self.cells[link.source].kept_for(outlet)
             if link.target is None:
                 edge.leave(deferred)
             else:

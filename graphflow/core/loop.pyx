@@ -135,8 +135,7 @@ cdef class LoopWorker:
         """A coroutine or generator that does not end when it is cancelled is left behind."""
         left = []
         for cell in self.cells():
-            (<AsyncCell>cell).cancel_flights()
-            left += cell.others_than(None)
+            left += cell.cancel_others(None, True)
         if left:
             self.loop.run_until_complete(asyncio.wait(left, timeout=0.1))
         for task in left:

@@ -114,10 +114,11 @@ cdef class Sender:
         """Send what a call has emitted. Only the worker that is leaving may (C4)."""
         cdef Outlet outlet
         cdef bint control
-        for outlets, copies, control in call.kept:
+        cdef list leaving = call.kept[:]
+        self.forget(call, 0)        # before they may be in the outbox, where they count as well
+        for outlets, copies, control in leaving:
             for outlet, held in zip(<tuple>outlets, <list>copies):
                 self.deliver(outlet, held, control)
-        self.forget(call, 0)
         return self.show_outbox()
 
     # ======================================================================================== sending at once

@@ -29,4 +29,5 @@ cdef class StagedCell(Cell):
     cdef int back_off(self, Call call, object error) except -1
     cdef int end_call(self, Call call) except -1
     cdef int let_leave(self) except -1
+    cdef int flush_and_leave(self) except -1
     cdef int abandon_calls(self) except -1

@@ -63,9 +63,7 @@ cdef class StagedCell(Cell):
                 turn.carried = self.live()
                 break
             elif work == FLUSH_WORK:
-                self.flush()
-                self.show_outbox()
-                self.let_leave()
+                self.flush_and_leave()
             elif work == CONTROL_WORK:
                 turn.lanes_done = 1
                 turn.carried = self.claim_control(<Inlet>self.inlets[inlet.index])
@@ -266,16 +264,38 @@ cdef class StagedCell(Cell):
         return 0
 
     cdef int let_leave(self) except -1:
-        """Hand on what the calls emitted that leave, in their order."""
+        """Hand on what the calls emitted that leave, in their order; the role is given back whatever comes."""
         cdef CallState* leaver = self.dispatch.next_leaver(self.state)
         cdef Call call
         while leaver != NULL:
             call = <Call>leaver.call
-            if not self.over:
+            if self.over:
+                return 0            # what it keeps is counted as undelivered: see kept_for
+            try:
                 self.hand_on(call)
+            except BaseException as error:      # no hook's: of a policy that exits, of memory
+                self.engine.fatal(self.path, error)
             self.open_calls.discard(call)
             leaver = self.dispatch.next_leaver(self.state)
         return 0
+
+    cdef int flush_and_leave(self) except -1:
+        """Empty the outbox, then let leave what has ended meanwhile."""
+        try:
+            self.flush()
+            self.show_outbox()
+        finally:
+            self.let_leave()
+        return 0
+
+    def kept_for(self, outlet):
+        """Copies for an edge that ended calls keep: after a run, those that stood behind a call that never ended."""
+        cdef Py_ssize_t copies = 0
+        for call in list(self.open_calls):
+            if (<Call>call).state.ended:
+                for outlets, _, _ in (<Call>call).kept:
+                    copies += (<tuple>outlets).count(outlet)
+        return copies
 
     cdef int stop_hook(self) except -1:
         self.abandon_calls()
@@ -311,3 +331,4 @@ cdef class StagedCell(Cell):
         """After the run: let go of everything that refers back to it."""
         Cell.release(self)
         self.abandon_calls()
+        self.open_calls.clear()

@@ -24,7 +24,7 @@ from graphs import (
 from graphflow import ErrorPolicy, Message, Node, Scheduler, Subgraph
 
 if TYPE_CHECKING:
-    pass
+    from collections.abc import AsyncIterator
 
 
 class Breaks(Node):
@@ -246,3 +246,35 @@ def test_an_idle_loop_sleeps() -> None:
     cpu = time.process_time() - cpu
     scheduler.shutdown()
     assert cpu < 0.1
+
+
+def test_a_cancelled_error_of_on_stops_own_is_an_error_of_the_node() -> None:
+    class Cancels(Waits):
+        async def on_stop(self) -> None:
+            raise asyncio.CancelledError("mine")
+
+    report = run_graph(chain(Source("source", []), Cancels("node"), Collect()))
+    assert [type(error) for error in report.errors["node"]] == [asyncio.CancelledError]
+
+
+def test_a_source_clears_up_in_its_own_time_when_the_run_stops() -> None:
+    class Clears(Node):
+        outputs = "out"
+        cleared = False
+
+        async def produce(self) -> AsyncIterator[int]:
+            try:
+                yield 1
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0.02)
+                self.cleared = True
+
+    node, last = Clears("source"), Collect()
+    graph = chain(node, last)
+    scheduler = scheduler_of(graph)
+    scheduler.start()
+    last.expect(1)
+    report = scheduler.shutdown(drain=False, timeout=DEADLINE_S)
+    assert node.cleared
+    assert report.errors == {}

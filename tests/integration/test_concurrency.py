@@ -22,7 +22,7 @@ from graphs import (
     until,
 )
 
-from graphflow import ErrorPolicy, Message, Node, Subgraph, latest
+from graphflow import ErrorPolicy, Message, Node, PutResult, Subgraph, latest
 
 
 class Together(Node):
@@ -229,29 +229,26 @@ def test_life_cycle_hooks_run_alone() -> None:
     assert_stopped_clean(graph, report)
 
 
-def test_nobody_enters_while_on_drain_runs_or_its_generator_goes_on() -> None:
+def test_nobody_enters_while_on_drain_runs() -> None:
     class Drains(Node):
         inputs, outputs = "in", "out"
         max_concurrency = 2
 
         def __init__(self) -> None:
             super().__init__("node")
-            self.draining = 0
+            self.draining = False
             self.met = threading.Event()
 
         def on_message(self, port: str, msg: Message) -> None:
             if self.draining:
                 self.met.set()
 
-        def on_drain(self) -> Any:
-            for number in range(3):  # each comes back around the cycle, and the second finds no room
-                self.draining += 1
-                self.met.wait(0.1)
-                self.draining -= 1
-                yield number
-                self.draining += 1
-                self.met.wait(0.1)
-                self.draining -= 1
+        def on_drain(self) -> None:
+            self.draining = True
+            for number in range(3):  # each comes back around the cycle, and the second finds no room at once
+                self.emit("out", number)
+                self.met.wait(0.05)
+            self.draining = False
 
     node, echo = Drains(), Map("echo")
     graph = Subgraph.from_nodes("g", [node, echo])
@@ -383,3 +380,36 @@ def test_two_workers_hash_faster_through_one_node_than_one_does() -> None:
             break
     print(f"two workers are {best:.2f} times as fast as one")
     assert best > 1.3
+
+
+def test_what_stands_behind_a_handler_that_never_returned_is_counted_as_undelivered() -> None:
+    node = Together("node", 3)
+    graph, scheduler, last = held(node, workers=4, items=3)
+    node.expect_inside(0, 1, 2)
+    node.let(1, 2)
+    node.expect_inside(0)
+    report = scheduler.shutdown(drain=False, timeout=0.3)
+    assert report.abandoned == ("node",)
+    assert report.undelivered == {"node:out->collect:in": 2}
+    assert last.seen == []
+    assert_graph_conserved(graph)
+    node.let()
+    until(lambda: not scheduler.is_running() and not node.inside)
+
+
+def test_a_policy_that_exits_while_calls_leave_stops_the_graph_and_the_rest_still_leaves() -> None:
+    class Exits:
+        def on_enqueue(self, capacity: int, size: int, item: object) -> PutResult:
+            raise SystemExit("in a policy")
+
+    node, last = Map("node"), Collect()
+    node.max_concurrency = 2
+    graph = Subgraph.from_nodes("g", [node, last])
+    graph.expose_input("in", "node:in")
+    graph.connect("node:out", "collect:in", policy=Exits())
+    scheduler = scheduler_of(graph, workers=2)
+    scheduler.start()
+    scheduler.input("in").put(1)
+    with pytest.raises(SystemExit, match="in a policy"):
+        scheduler.wait(DEADLINE_S)
+    assert_graph_conserved(graph)

@@ -58,7 +58,7 @@ def test_the_inputs_of_one_node_share_its_messages_by_the_ratio(ratio: tuple[int
     scheduler = scheduler_of(graph, workers=1, fairness_ratio=ratio, max_batch_per_node=batch)
     finish(scheduler, {band.name: range(TURNS) for band in PriorityBand})
     assert_graph_conserved(graph)
-    shares = dict(zip(("CONTROL", "HIGH", "NORMAL"), (n / sum(ratio) for n in ratio), strict=True))
+    shares: dict[str, float] = dict(zip(("CONTROL", "HIGH", "NORMAL"), (n / sum(ratio) for n in ratio), strict=True))
     assert_shares(Counter(node.seen[:TURNS]), shares, TURNS)
 
 

@@ -7,14 +7,15 @@ and a busy one is not mistaken for a slow runtime.
 
 from __future__ import annotations
 
+import math
 import os
+import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable, Sequence
 
 MS = 1e-3
@@ -30,7 +31,7 @@ else:
 def percentile(values: Iterable[float], percent: float) -> float:
     """The smallest of the values that `percent` per cent of them do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def report_latency(record: Callable[[str, object], None], name: str, seconds: Sequence[float]) -> None:
@@ -45,32 +46,37 @@ def has_gil() -> bool:
     return getattr(sys, "_is_gil_enabled", lambda: True)()
 
 
+_SLEEPS = """
+import sys, threading, time
+late, over = [], threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+print("ready", flush=True)
+while not over.is_set() or not late:
+    started = time.perf_counter()
+    time.sleep(0.001)
+    late.append(time.perf_counter() - started - 0.001)
+print(*late)
+"""
+
+
 class Ruler:
-    """A thread that sleeps for a millisecond again and again, and notes by how much the machine overdoes it."""
+    """A process that sleeps for a millisecond again and again, and notes by how much the machine overdoes it.
 
-    def __init__(self) -> None:
-        self.late: list[float] = []
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._measure)
-
-    def _measure(self) -> None:
-        while not self._over.is_set() or not self.late:
-            started = time.perf_counter()
-            time.sleep(MS)
-            self.late.append(time.perf_counter() - started - MS)
+    A process of its own, so that this one's interpreter lock has no part in it.
+    """
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._process = subprocess.Popen(
+            [sys.executable, "-S", "-c", _SLEEPS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "ready\n"
         return self
 
     def __exit__(self, *failure: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    @property
-    def noise(self) -> float:
+        answer, _ = self._process.communicate(timeout=30)
+        self.noise = percentile([float(word) for word in answer.split()], 99)
         """Seconds that only one sleep in a hundred was late by."""
-        return percentile(self.late, 99)
 
 
 def voluntary_switches(threads: Iterable[threading.Thread]) -> int:

@@ -26,6 +26,14 @@ def test_feeding_from_other_threads_prints_what_the_comments_say() -> None:
     assert run(BLOCKS[1]) == ["control: flush", "42 [2, 1]"]
 
 
+def test_the_coroutines_print_what_the_comment_says() -> None:
+    assert run(BLOCKS[2]) == ["[0, 1, 4, 9, 16]"]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 150
+
+
 @pytest.mark.parametrize("command", ["make demo", "make test"])
 def test_the_two_commands_are_named(command: str) -> None:
     assert command in README

@@ -198,3 +198,32 @@ def test_mutators_are_harmless_after_a_run() -> None:
         assert edge_of(graph, EDGE).capacity == 9
         scheduler.input("in").put(1)
         last.expect(1)
+
+
+def test_pausing_the_sources_stops_them_all_and_nothing_else() -> None:
+    class Counts(Ticker):
+        def produce(self) -> object:
+            number = 0
+            while True:
+                yield number
+                number += 1
+
+    first, second, last = Counts("first", 3_600_000, print), Counts("second", 3_600_000, print), Collect()
+    graph = Subgraph.from_nodes("g", [first, second, last])
+    graph.connect("first:out", "collect:in", capacity=4)
+    graph.connect("second:out", "collect:in", capacity=4)
+    graph.expose_input("in", "collect:in")
+    scheduler = scheduler_of(graph)
+    scheduler.pause()
+    with scheduler:
+        scheduler.input("in").put("mine")
+        assert last.expect(1) == ["mine"]  # the sources are paused, the rest is not
+        scheduler.resume()
+        last.expect(100)
+        scheduler.pause()
+        until(lambda: scheduler.get_stats()["runnable_nodes"] == 0)
+        count = len(last.messages)
+        scheduler.input("in").put("again")
+        assert last.expect(count + 1)[count:] == ["again"]
+        scheduler.resume("first")
+        last.expect(count + 50)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from graphs import (
     scheduler_of,
     until,
 )
+from timing import SLOWDOWN
 
 from graphflow import GraphValidationError, Message, Node, Subgraph
 
@@ -28,17 +30,20 @@ if TYPE_CHECKING:
 class Beat(Node):
     """Notes when it was ticked."""
 
-    def __init__(self, name: str, interval_ms: float | None = None, inputs: str = ()) -> None:  # type: ignore[assignment]
+    def __init__(self, name: str, interval_ms: float | None = None, inputs: str | tuple[str, ...] = ()) -> None:
         super().__init__(name, inputs)
         self.tick_interval_ms = interval_ms
         self.times: list[float] = []
         self.enough = threading.Event()
         self.wanted = 1
+        self.takes: list[float] = []  # how long each tick takes, from the first on; the last counts for the rest
 
     def on_tick(self) -> None:
         self.times.append(time.monotonic())
         if len(self.times) >= self.wanted:
             self.enough.set()
+        if self.takes:
+            time.sleep(self.takes.pop(0) if len(self.takes) > 1 else self.takes[0])
 
     def expect(self, count: int) -> None:
         self.wanted = count
@@ -197,3 +202,53 @@ def test_draining_stops_ticks_before_on_drain() -> None:
         scheduler.shutdown()
     assert events[-1] == "drain"
     assert events.count("drain") == 1
+
+
+def test_a_thousand_ticks_do_not_drift() -> None:
+    """The k-th is due at start + k * interval: each comes a little late, but none later for the delays before it.
+
+    So the ticks keep their phase within the interval, however many of them a busy machine makes late or merges. The
+    handler itself takes part of the interval. If each tick were due an interval after the one before was given, the
+    delays would add up to more than an interval, and the phases go round: their mean, as directions, would vanish.
+    """
+    interval = SLOWDOWN * 0.001
+    beat = Beat("beat", interval * 1000)
+    beat.takes = [0.2 * interval]
+    with scheduler_of(beat) as scheduler:
+        beat.expect(1000)
+        scheduler.shutdown()
+    times = beat.times[:1000]
+    passed = times[-1] - times[0]
+    assert passed > 998 * interval  # no tick comes twice, and none before its time
+    angles = [2 * math.pi * (when - times[0]) / interval for when in times]
+    together = math.hypot(sum(map(math.cos, angles)), sum(map(math.sin, angles))) / len(angles)
+    assert together > 0.5, f"the phases are spread: {together:.2f}"
+
+
+def test_ticks_missed_behind_a_slow_one_are_passed_over_and_the_grid_is_kept() -> None:
+    """A tick that takes five and a half intervals: the missed ones come as one, right after it, and then the next."""
+    interval = SLOWDOWN * 0.02
+    beat = Beat("beat", interval * 1000)
+    beat.takes = [5.5 * interval, 0]
+    with scheduler_of(beat) as scheduler:
+        beat.expect(4)
+        scheduler.shutdown()
+    assert beat.times[1] - beat.times[0] >= 5.5 * interval
+    assert beat.times[3] - beat.times[0] >= 6.25 * interval  # due at 6 and 7: a burst would have been over by then
+
+
+def test_a_slow_tick_delays_nobody_else_with_a_free_worker() -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def hang(_: Ticker) -> None:
+        inside.set()
+        leave.wait(DEADLINE_S)
+
+    slow, quick = Ticker("slow", 1.0, hang), Ticker("quick", 2.0, lambda _: None)
+    graph = Subgraph.from_nodes("g", [slow, quick])
+    with scheduler_of(graph, workers=2):
+        assert inside.wait(DEADLINE_S)
+        count = quick.count
+        until(lambda: quick.count >= count + 10)
+        assert slow.count == 1
+        leave.set()

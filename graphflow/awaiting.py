@@ -11,7 +11,7 @@ from graphflow.core.policy import PutResult
 
 
 async def put(edge: Edge, item: Any, timeout: float | None) -> PutResult:
-    """Edge.put for a coroutine. The CancelledError of a cancelled one says in `accepted` whether the item is in."""
+    """Edge.put for a coroutine. If it is cancelled, `accepted` of the CancelledError says whether the item is in."""
     attempt = AwaitedPut(edge, asyncio.get_running_loop(), timeout, item)
     try:
         while (result := attempt.step()) is None:
@@ -52,5 +52,4 @@ async def _next_ring(attempt: Awaited) -> None:
 def _tell(error: asyncio.CancelledError, edge: Edge, *, accepted: bool) -> None:
     """Have `error` say what became of the item. (A subclass could: but asyncio.timeout() wants this very type.)"""
     vars(error)["accepted"] = accepted
-    became = "had put its item in" if accepted else "did not put its item in"
-    error.add_note(f"{edge.id}: the cancelled aput() {became}")
+    error.add_note(f"{edge.id}: the cancelled aput() {'had put' if accepted else 'did not put'} its item in")

@@ -88,6 +88,11 @@ def voluntary_switches(threads: Iterable[threading.Thread]) -> int:
     return count
 
 
+def is_sleeping(thread: threading.Thread) -> bool:
+    """Does the thread wait for something now (Linux)? One that polls does too, most of the time."""
+    return Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
 def cpu_seconds(threads: Iterable[threading.Thread]) -> float:
     """Processor time of these threads so far, in the kernel and outside (Linux)."""
     count = 0

@@ -48,10 +48,10 @@ cdef class Awaited(Waiter):
 
     cdef bint call(self) noexcept:
         """Have the loop wake the coroutine; False if the loop is closed."""
-        cdef int _
+        cdef int _tries
         cdef bint there = True
         cdef object failure = None
-        for _ in range(CALLS_AT_MOST):
+        for _tries in range(CALLS_AT_MOST):
             try:
                 there = self.ask_loop()
                 break

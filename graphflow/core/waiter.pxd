@@ -9,7 +9,7 @@ cdef enum WaitState:
     SHUT        # the edge was closed; the item is still the caller's
 
 cdef struct Wait:
-    # One blocked call. All but `bell` and `owner` are guarded by the edge's lock while the wait is listed or rung.
+    # One blocked call. While it is listed or rung the edge's lock guards all fields but `bell` and `owner`.
     PyObject* item              # owned: what a putter wants in, None once it is in; unused by a getter
     Py_ssize_t size             # the item's bytes on an edge bounded by bytes
     bint fixed                  # the item may be moved in as it is; else the putter must ask its policy or key again
@@ -20,7 +20,7 @@ cdef struct Wait:
     Wait* previous
     Wait* next
     PyThread_type_lock bell     # held until somebody rings; NULL where a ring calls `owner` instead
-    PyObject* owner             # borrowed: the Waiter whose part this is and whose call() follows a ring; NULL: a bell
+    PyObject* owner             # borrowed: the Waiter it is part of, whose call() follows a ring; NULL with a bell
     bint held                   # a reference to `owner` is owned here: it is listed or rung
     bint rung                   # it is in the edge's line of those to be called
     Wait* next_rung

@@ -16,11 +16,11 @@
 #                           room maker:  lock edge; make room; move or unlist; ring: state, into the line; unlock
 #                                        lock edge; take it out of the line; unlock; call the loop: wake the coroutine
 # The call is made after the state is set, and whatever changes the state again while the wait is still in the line is
-# seen by that same call. The loop runs the wake as a callback of its own, which cannot come between the coroutine's
-# look and its suspension; and each section that rings ends with an unlock that empties the line.
+# seen by that same call. The loop runs the wake as a callback of its own, which can't come between the coroutine's look
+# and its suspension; and each section that rings ends with an unlock that empties the line.
 #
-# While it is listed or rung such a wait owns a reference to its Waiter, so one that is cancelled, or whose coroutine is
-# gone, leaves nothing dangling. It is counted up under the lock, which runs nothing, and down after it.
+# While it is listed or rung such a wait owns a reference to its Waiter, so one that is cancelled, or whose coroutine
+# is gone, leaves nothing dangling. It is counted up under the lock, which runs nothing, and down after it.
 
 import threading
 

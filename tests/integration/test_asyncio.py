@@ -21,13 +21,7 @@ from graphs import (
     scheduler_of,
 )
 
-from graphflow import (
-    EdgeClosed,
-    PutResult,
-    Scheduler,
-    SchedulerStateError,
-    Subgraph,
-)
+from graphflow import EdgeClosed, PutResult, Scheduler, SchedulerStateError, Subgraph
 
 if TYPE_CHECKING:
     import random

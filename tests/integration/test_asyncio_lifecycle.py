@@ -22,15 +22,7 @@ from graphs import (
     until,
 )
 
-from graphflow import (
-    EdgeClosed,
-    Message,
-    Node,
-    Scheduler,
-    SchedulerStateError,
-    ShutdownReport,
-    Subgraph,
-)
+from graphflow import EdgeClosed, Message, Node, Scheduler, SchedulerStateError, ShutdownReport, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -303,8 +295,9 @@ def test_a_graph_that_ends_by_itself_ends_under_async_with() -> None:
 
     async def main() -> None:
         async with scheduler:
-            pass
+            await comes_true(lambda: not scheduler.is_running())
         report = await scheduler.ashutdown()
+        assert report.reason == "completed"
         assert_stopped_clean(graph, report)
 
     run(main())

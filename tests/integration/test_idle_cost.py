@@ -8,9 +8,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from edges import Call, is_asleep
+from edges import Call
 from graphs import DEADLINE_S, Collect, Ticker, assert_stopped_clean, scheduler_of, until
-from timing import SLOWDOWN, cpu_seconds, voluntary_switches
+from timing import SLOWDOWN, cpu_seconds, is_sleeping, voluntary_switches
 
 from graphflow import Scheduler, Subgraph
 
@@ -35,7 +35,7 @@ def ticking(interval_ms: float) -> tuple[Scheduler, Ticker]:
 
 def rest(threads: list[threading.Thread], seconds: float) -> tuple[int, float]:
     """How often the threads went to sleep in that time, and the processor time that they took."""
-    until(lambda: all(is_asleep(thread) for thread in threads))
+    until(lambda: all(is_sleeping(thread) for thread in threads))
     switches, cpu = voluntary_switches(threads), cpu_seconds(threads)
     time.sleep(seconds)
     return voluntary_switches(threads) - switches, cpu_seconds(threads) - cpu
@@ -77,7 +77,7 @@ def test_a_graph_with_nothing_due_does_not_wake_up() -> None:
 
 
 def test_producers_that_wait_for_room_cost_nothing() -> None:
-    """Twenty threads sit in put(), and so does a node whose output is full: none of them runs until there is room."""
+    """Twenty threads sit in put(): neither they nor the workers run until there is room."""
     last = Collect()
     graph = Subgraph.from_nodes("g", [last])
     graph.expose_input("in", "collect:in", capacity=1)
@@ -87,6 +87,7 @@ def test_producers_that_wait_for_room_cost_nothing() -> None:
     handle = scheduler.input("in")
     handle.put("first")
     calls = [Call(handle.put, number) for number in range(20)]
+    until(lambda: handle.edge.stats().blocked >= 20)
     switches, cpu = rest([*workers, *(call.thread for call in calls)], 0.5)
     assert not any(call.done() for call in calls)
     assert switches <= 2

@@ -10,18 +10,7 @@ import pytest
 from awaits import POLICIES, OkPolicy, accepted, cancelled, ends, in_another_thread, run, waiting
 from edges import DEADLINE_S, drained, make_edge, waiting_put
 
-from graphflow import (
-    Coalesce,
-    Drop,
-    Edge,
-    EdgeClosed,
-    Latest,
-    Message,
-    MessageType,
-    PortSpec,
-    PutResult,
-    SchemaError,
-)
+from graphflow import Coalesce, Drop, Edge, EdgeClosed, Latest, Message, MessageType, PortSpec, PutResult, SchemaError
 from graphflow.handles import Input
 
 if TYPE_CHECKING:
@@ -111,6 +100,25 @@ def test_room_for_several_is_given_to_several() -> None:
         edge.set_capacity(100)
         assert await asyncio.gather(*tasks[60:]) == [PutResult.OK] * 4
         assert drained(edge) == list(range(60, 128))
+
+    run(main())
+
+
+def test_those_let_in_at_once_are_woken_in_their_order() -> None:
+    edge = make_edge(1)
+    inlet, _ = ends(edge)
+    woken: list[int] = []
+
+    async def put(number: int) -> None:
+        await inlet.aput(number)
+        woken.append(number)
+
+    async def main() -> None:
+        edge.put(-1)
+        tasks = [await waiting(edge, put(number)) for number in range(5)]
+        edge.set_capacity(10)
+        await asyncio.gather(*tasks)
+        assert woken == list(range(5))
 
     run(main())
 

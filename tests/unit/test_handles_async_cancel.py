@@ -10,9 +10,7 @@ import pytest
 from awaits import POLICIES, accepted, cancelled, ends, in_another_thread, run, waiting
 from edges import DEADLINE_S, Call, drained, make_edge, waiting_get
 
-from graphflow import (
-    PutResult,
-)
+from graphflow import PutResult
 
 if TYPE_CHECKING:
     import random

@@ -5,20 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from awaits import ends, in_another_thread, run, waiting
 from edges import DEADLINE_S, Call, make_edge, waiting_get
 
-from graphflow import (
-    Coalesce,
-    Message,
-    PutResult,
-)
-
-if TYPE_CHECKING:
-    pass
+from graphflow import Coalesce, Message, PutResult
 
 
 def test_aget_waits_for_an_item_and_the_loop_runs_on() -> None:

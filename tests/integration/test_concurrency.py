@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
 import time
 from typing import Any
@@ -351,35 +352,30 @@ def test_each_input_of_a_concurrent_node_keeps_its_own_order() -> None:
         assert [payload for where, payload in last.seen if where == port] == list(range(300))
 
 
-@pytest.mark.untraced
-def test_two_workers_hash_faster_through_one_node_than_one_does() -> None:
-    """The exact factor (1.9 on an idle machine) is the benchmarks' to gate; here it must be seen that the node runs in
-    parallel at all, on a machine that may be busy: the best of a few tries."""
-    block = bytes(4_000_000)
+def test_two_workers_hash_in_one_node_at_the_same_time() -> None:
+    """How much faster that is depends on the cores that the machine has to give just now, which a benchmark compares
+    with bare threads; here both must be seen inside the hash, which releases the GIL, most of the time."""
+    spans: list[tuple[float, float]] = []
 
     class Hash(Node):
         inputs, outputs = "in", "out"
         max_concurrency = 2
 
         def on_message(self, port: str, msg: Message) -> None:
-            self.emit("out", hashlib.sha256(msg.payload).hexdigest())
+            begun = time.perf_counter()
+            digest = hashlib.sha256(msg.payload).hexdigest()
+            spans.append((begun, time.perf_counter()))
+            self.emit("out", digest)
 
-    def seconds(workers: int) -> float:
-        last = Collect()
-        graph = chain(Source("source", [block] * 20), Hash("hash"), last)
-        scheduler = scheduler_of(graph, workers=workers)
-        begun = time.perf_counter()
-        scheduler.run()
-        assert len(last.seen) == 20
-        return time.perf_counter() - begun
-
-    best = 0.0
-    for _ in range(30):
-        best = max(best, seconds(1) / seconds(2))
-        if best > 1.3:
-            break
-    print(f"two workers are {best:.2f} times as fast as one")
-    assert best > 1.3
+    last = Collect()
+    graph = chain(Source("source", [bytes(2_000_000)] * 30), Hash("hash"), last)
+    assert_stopped_clean(graph, run_graph(graph, workers=2))
+    assert len(last.seen) == 30
+    spans.sort()
+    both = sum(max(0.0, min(end, after_end) - after) for (_, end), (after, after_end) in itertools.pairwise(spans))
+    whole = max(end for _, end in spans) - spans[0][0]
+    print(f"both workers were inside for {both / whole:.0%} of the time")
+    assert both > whole / 3
 
 
 def test_what_stands_behind_a_handler_that_never_returned_is_counted_as_undelivered() -> None:

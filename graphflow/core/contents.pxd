@@ -106,11 +106,15 @@ cdef class EdgeContents:
     cdef inline void unlock(self) noexcept:
         # Calls those that were rung and wait in an event loop: any Python may run, and the edge change, in here.
         cdef bint rung = self.rung != NULL
+        self.unlock_plain()
+        if rung:
+            self.deliver()
+
+    cdef inline void unlock_plain(self) noexcept:
+        # For a section that has rung nobody.
         if DEBUG:
             self.check()
         self.mu.unlock()
-        if rung:
-            self.deliver()
 
     # ---- under the lock --------------------------------------------------------------------------------------------
     cdef void check(self) noexcept

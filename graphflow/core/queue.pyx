@@ -85,7 +85,7 @@ cdef class EdgeQueue(EdgeContents):
             if self.data.count > self.counts.peak_depth:
                 self.counts.peak_depth = self.data.count
             stored = True
-        self.unlock()
+        self.unlock_plain()
         Py_DECREF(<object>mine)
         return stored
 
@@ -227,7 +227,7 @@ cdef class EdgeQueue(EdgeContents):
         if not self.special & TAKE_SLOW and self.data.count > 0:
             self.data.pop(&got)
             self.counts.delivered += 1
-        self.unlock()
+        self.unlock_plain()
         return own(got)
 
     cdef object take_data(self, bint attend):

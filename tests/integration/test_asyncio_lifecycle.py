@@ -110,7 +110,7 @@ def test_a_putter_that_waits_is_freed_by_the_stop() -> None:
 
 
 def test_ashutdown_reports_a_hook_that_does_not_return_within_its_timeout() -> None:
-    scheduler, graph, gate = into_gate()
+    scheduler, graph, gate = into_gate(shutdown_timeout_s=DEADLINE_S)
 
     async def main() -> None:
         await asyncio.to_thread(scheduler.start)

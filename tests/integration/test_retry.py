@@ -298,3 +298,21 @@ def test_many_threads_and_many_failures_lose_nothing(fast_switching: None) -> No
     assert [sorted(seen for seen in last.seen if seen[0] == name) for name in range(4)] == [
         [seen for seen in last.seen if seen[0] == name] for name in range(4)
     ]
+
+
+def test_a_concurrent_node_takes_no_data_either_while_a_message_rests() -> None:
+    node, last = Flaky("flaky", NEVER_AGAIN, lambda payload: payload == "first"), Collect()
+    node.max_concurrency = 3
+    graph = chain(node, last)
+    graph.expose_input("in", "flaky:in")
+    scheduler = scheduler_of(graph, workers=3)
+    with scheduler:
+        scheduler.input("in").put("first")
+        until(lambda: counts(scheduler, "flaky")["held"] == 1)
+        scheduler.input("in").put("second")
+        scheduler.input("in").put(control("now"))
+        until(lambda: node.heard == ["now"])
+        assert node.tried == {"first": 1}
+        report = scheduler.shutdown(drain=False)
+    assert report.undelivered == {"input:in->flaky:in": 1}
+    assert_graph_conserved(graph)

@@ -1,8 +1,7 @@
-"""Numbers that users give, checked."""
+"""What users give in calls, checked: numbers, and ids of edges."""
 
 from __future__ import annotations
 
-import math
 import threading
 
 
@@ -16,13 +15,19 @@ def whole(name: str, value: object, lowest: int, highest: int) -> int:
 
 
 def seconds(name: str, value: object, *, zero: bool = True) -> float:
-    """A finite number of seconds as a float; TypeError or ValueError naming `name`."""
+    """A finite number of seconds as a float; TypeError, ValueError or (too large) OverflowError naming `name`."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+    if value != value or value < 0 or (value == 0 and not zero):  # NaN is the one number that differs from itself
         raise ValueError(f"{name} must be {'zero or more' if zero else 'more than zero'} seconds, not {value!r}")
     if value > threading.TIMEOUT_MAX:
         raise OverflowError(
             f"{name} must be at most {threading.TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {value!r}"
         )
     return float(value)
+
+
+def check_edge_id(value: object) -> None:
+    """TypeError for what cannot be the id of an edge."""
+    if not isinstance(value, str):
+        raise TypeError(f"edge_id must be a str like 'a:out->b:in', not {value!r}")

@@ -30,7 +30,7 @@ def band_of(value: object) -> PriorityBand:
 
 @dataclass(frozen=True)
 class SchedulerConfig:
-    """Settings of a Scheduler. Raises TypeError or ValueError naming the field."""
+    """Settings of a Scheduler. Raises TypeError, ValueError or (a time too large) OverflowError naming the field."""
 
     workers: int = 2
     """Threads that run nodes (those with `dedicated = True` have their own besides)."""

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from signal import SIGINT, SIGTERM, Signals
 from typing import Any, Self
 
-from graphflow.amounts import seconds
+from graphflow.amounts import check_edge_id, seconds
 from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
 from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
@@ -95,7 +95,7 @@ class Scheduler:
             for link in self._plan.links
             if link.exposed is not None and (link.source if side == "input" else link.target) is None
         }
-        if name not in found:
+        if not isinstance(name, str) or name not in found:
             known = [each for each in found if each is not None]
             raise UnknownEdgeError(f"no exposed {side} is called {name!r}: {nearest(str(name), known)}")
         return found[name]
@@ -124,10 +124,11 @@ class Scheduler:
                 )
             self._checked(self._items)
             self._plan = plan(self._items)
-            for edge_id, capacity in self._capacities.items():
-                self._edge(edge_id).set_capacity(capacity)
+            resized = [(self._edge(edge_id), capacity) for edge_id, capacity in self._capacities.items()]
             for edge_id in self._bands:
                 self._edge(edge_id)
+            for edge, capacity in resized:  # only now: an unknown edge is to change nothing
+                edge.set_capacity(capacity)
             run = Run(self._plan, self.config, "graphflow")
             for edge_id, band in self._bands.items():
                 run.engine.set_band(edge_id, band)
@@ -171,7 +172,8 @@ class Scheduler:
         """Wait until the run has ended; returns its report.
 
         Raises TimeoutError when `timeout` seconds have passed, the error that stopped the graph, SchedulerStateError if
-        it was never started or on a worker thread of this scheduler.
+        it was never started or on a worker thread of this scheduler, TypeError, ValueError or OverflowError for a
+        timeout that is none.
         """
         if timeout is not None:
             seconds("timeout", timeout)
@@ -192,7 +194,8 @@ class Scheduler:
         """Start, wait until the graph has ended, and return the report.
 
         On the main thread the first of `signals` drains the graph, a second stops it; after SIGINT it raises
-        KeyboardInterrupt when it has stopped. Raises what start() and wait() raise.
+        KeyboardInterrupt when it has stopped. Raises what start() and wait() raise, TypeError or ValueError for signals
+        that are none or that cannot be caught.
         """
         with stop_signals(signals, self._on_signal) as caught:
             try:
@@ -228,7 +231,7 @@ class Scheduler:
         `timeout` (seconds; None: config.shutdown_timeout_s) bounds the whole call. May be called twice and from several
         threads: the earlier deadline and drain=False win. From a hook, or from a signal handler over run() or wait(),
         it only asks, and returns a report with complete=False. Before the run it is remembered: the next run ends at
-        once.
+        once. Raises TypeError, ValueError or OverflowError for a wrong argument.
         """
         asked = self._ask_to_stop(drain, timeout)
         if isinstance(asked, ShutdownReport):
@@ -251,6 +254,8 @@ class Scheduler:
     def _ask_to_stop(self, drain: bool, timeout: float | None) -> Run | ShutdownReport:
         """The run that was asked to stop, to wait for; or a report, where there is none or it cannot be waited for."""
         limit = self.config.shutdown_timeout_s if timeout is None else seconds("timeout", timeout)
+        if not isinstance(drain, bool):
+            raise TypeError(f"drain must be True or False, not {drain!r}")
         self._refuse_child()
         if self._run is None or self._starting:
             self._latched = True
@@ -259,7 +264,7 @@ class Scheduler:
             self._latched = False
         run = self._run
         if not run.ended.is_set():
-            run.request_stop("shutdown", drain=bool(drain), timeout=limit)
+            run.request_stop("shutdown", drain=drain, timeout=limit)
             if run.engine.on_my_thread() or threading.get_ident() in self._waiting:
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
         return run
@@ -309,6 +314,7 @@ class Scheduler:
 
         Raises UnknownEdgeError, ValueError, TypeError.
         """
+        check_edge_id(edge_id)
         checked = band_of(band)
         if self.is_running():
             self._edge(edge_id)
@@ -321,6 +327,7 @@ class Scheduler:
 
         More room is handed out at once; with less nothing is lost. Raises UnknownEdgeError, ValueError, TypeError.
         """
+        check_edge_id(edge_id)
         Edge("a", "a", "b", "b", capacity)  # the edge's own check, without an edge to change yet
         if self.is_running():
             self._edge(edge_id).set_capacity(capacity)

@@ -8,13 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+_UNCATCHABLE = (signal.SIGKILL, signal.SIGSTOP)
+
 
 @contextmanager
 def stop_signals(signals: Iterable[int], handle: Callable[[int, int], None]) -> Iterator[list[int]]:
     """On the main thread, call handle(number, how many so far) for each of `signals`; yields the list of those caught.
 
     Elsewhere it does nothing: only the main thread may set handlers. The earlier handlers are put back at the end.
+    Raises TypeError or ValueError for signals that are none or that cannot be caught.
     """
+    numbers = _checked(signals)
     caught: list[int] = []
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -26,10 +30,23 @@ def stop_signals(signals: Iterable[int], handle: Callable[[int, int], None]) -> 
         return
     before = {}
     try:
-        for number in signals:
+        for number in numbers:
             before[number] = signal.signal(number, on_signal)
         yield caught
     finally:
         for number, handler in before.items():
             if handler is not None:  # None: it was not set from Python, and cannot be put back from here
                 signal.signal(number, handler)
+
+
+def _checked(signals: object) -> list[int]:
+    allowed = "signals must be numbers of signals, as (SIGINT, SIGTERM)"
+    if isinstance(signals, (str, bytes)) or not isinstance(signals, Iterable):
+        raise TypeError(f"{allowed}, not {signals!r}")
+    numbers = list(signals)
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int):
+            raise TypeError(f"{allowed}, not {number!r}")
+        if number not in signal.valid_signals() or number in _UNCATCHABLE:
+            raise ValueError(f"{allowed} that can be caught, not {number!r}")
+    return numbers

@@ -120,8 +120,8 @@ class Node(NodeBase):
 
     def _port(self, side: str, name: str, ports: tuple[Port, ...]) -> Port:
         by_name = {port.name: port for port in ports}
-        if name not in by_name:
-            advice = nearest(name, by_name)
+        if not isinstance(name, str) or name not in by_name:
+            advice = nearest(str(name), by_name)
             raise LookupError(f"node {self.name!r} has no {side} port {name!r}: {advice}")
         return by_name[name]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,7 +36,7 @@ from graphflow.wiring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from graphflow.config import PriorityBand
     from graphflow.core.edge import Edge
@@ -82,7 +83,12 @@ class Subgraph:
 
     @classmethod
     def from_nodes(cls, name: str, nodes: Iterable[Node]) -> Self:
-        """A subgraph that holds these nodes, each under its own name."""
+        """A subgraph that holds these nodes, each under its own name.
+
+        Raises TypeError for what holds no nodes, and what `add_node` raises.
+        """
+        if not isinstance(nodes, Iterable):
+            raise TypeError(f"from_nodes takes an iterable of Nodes, not {nodes!r}")
         graph = cls(name)
         for node in nodes:
             graph.add_node(node)
@@ -245,7 +251,7 @@ class Subgraph:
         Raises GraphValidationError (UNKNOWN_NODE) for a node that is not in the graph.
         """
         paths = dict(placed_nodes(self))
-        found = [path for path, each in paths.items() if node is each or node == path]
+        found = [path for path, each in paths.items() if node is each or (isinstance(node, str) and node == path)]
         if not found:
             path = node.name if isinstance(node, Node) else str(node)
             message = f"there is no node {path!r} in subgraph {self.name!r}"

@@ -145,7 +145,10 @@ def _is_count(value: object) -> bool:
 def _is_duration(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, SupportsFloat):
         return False
-    return _SECONDS_MIN <= float(value) <= _SECONDS_MAX
+    try:
+        return _SECONDS_MIN <= float(value) <= _SECONDS_MAX
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def check_types(

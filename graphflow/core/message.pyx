@@ -174,9 +174,13 @@ cdef str checked_trace(object value):
 cdef double checked_stamp(object value) except? -1.0:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"headers['timestamp'] must be a number of seconds, not {value!r}")
-    if not math.isfinite(value):
+    try:
+        stamp = float(value)
+    except OverflowError:
+        stamp = math.inf
+    if not math.isfinite(stamp):
         raise ValueError(f"headers['timestamp'] must be finite, not {value!r}")
-    return value
+    return stamp
 
 
 cdef Headers make_headers(double stamp, Headers parent, object given):

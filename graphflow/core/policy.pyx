@@ -61,6 +61,9 @@ cdef class Block(BuiltinPolicy):
     def __cinit__(self):
         self.kind = POLICY_BLOCK
 
+    def __init__(self):
+        """Take no arguments: a __cinit__ without any ignores what it is given."""
+
     def on_enqueue(self, capacity, size, item):
         return PutResult.OK if size < capacity else PutResult.BLOCKED
 
@@ -71,6 +74,9 @@ cdef class Drop(BuiltinPolicy):
     def __cinit__(self):
         self.kind = POLICY_DROP
 
+    def __init__(self):
+        """Take no arguments: a __cinit__ without any ignores what it is given."""
+
     def on_enqueue(self, capacity, size, item):
         return PutResult.OK if size < capacity else PutResult.DROPPED
 
@@ -80,6 +86,9 @@ cdef class Latest(BuiltinPolicy):
 
     def __cinit__(self):
         self.kind = POLICY_LATEST
+
+    def __init__(self):
+        """Take no arguments: a __cinit__ without any ignores what it is given."""
 
     def on_enqueue(self, capacity, size, item):
         return PutResult.OK if size < capacity else PutResult.REPLACED

@@ -316,6 +316,7 @@ class Scheduler:
         """
         check_edge_id(edge_id)
         checked = band_of(band)
+        self._refuse_child()
         if self.is_running():
             self._edge(edge_id)
             assert self._run is not None
@@ -329,6 +330,7 @@ class Scheduler:
         """
         check_edge_id(edge_id)
         Edge("a", "a", "b", "b", capacity)  # the edge's own check, without an edge to change yet
+        self._refuse_child()
         if self.is_running():
             self._edge(edge_id).set_capacity(capacity)
         self._capacities[edge_id] = capacity

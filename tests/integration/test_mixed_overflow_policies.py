@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import pytest
 from graphs import (
@@ -40,7 +40,7 @@ class Watch:
             self.deepest = [max(pair) for pair in zip(self.deepest, depths, strict=True)]
             self.looks += 1
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread.start()
         until(lambda: self.looks > 0)
         return self

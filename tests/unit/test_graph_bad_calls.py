@@ -114,7 +114,9 @@ def test_what_is_no_name_is_shown(name: Any) -> None:
     if name is not None:  # which takes the thing's own name
         calls += [lambda: graph.add_node(Map("new"), name), lambda: graph.add_subgraph(Subgraph("new"), name)]
     for call in calls:
-        with pytest.raises(GraphValidationError, match="^BAD_NAME: a .*'s name must .*: edge ids are built from names"):
+        with pytest.raises(
+            GraphValidationError, match=r"^BAD_NAME: a .*'s name must .*: edge ids are built from names"
+        ):
             call()
     error = ValueError if isinstance(name, str) else TypeError
     makers: list[Callable[[], object]] = [lambda: Node(name), lambda: PortSpec(name), lambda: Port(name, IN)]

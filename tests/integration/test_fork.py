@@ -1,0 +1,214 @@
+"""A process that forks while a graph runs: the child's scheduler does nothing and says so, the parent goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from graphs import DEADLINE_S
+
+TESTS = Path(__file__).resolve().parents[1]
+COMMON = """
+import os, sys, threading, time, warnings
+sys.path[:0] = [{tests!r}, {root!r}]
+warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*multi-threaded.*fork")
+from graphflow import *
+from graphs import *
+
+def running():
+    remote, last = Remote(), Collect()
+    graph = chain(remote, last)
+    graph.expose_input("remote", "remote:calls")
+    graph.expose_output("out", "remote:out")
+    scheduler = scheduler_of(graph)
+    scheduler.start()
+    return scheduler, graph, remote, last
+
+def forked(child):
+    "Run child() in a child process, as a program of its own that ends by itself; returns its exit code."
+    pid = os.fork()
+    if pid == 0:
+        try:
+            child()
+        except BaseException as error:
+            print("the child failed:", repr(error), flush=True)
+            os._exit(1)
+        sys.exit(7)      # runs the exit handlers
+    deadline = time.monotonic() + 20
+    while True:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > deadline:
+            os.kill(pid, 6)
+            print("the child hangs", flush=True)
+            return None
+        time.sleep(0.005)
+
+def goes_on(scheduler, graph, remote, last):
+    "The parent's graph works as before, and ends with nothing lost."
+    before = len(last.seen)
+    for number in range(100):
+        remote.emit_there(scheduler, number)
+    assert last.expect(before + 100)[before:] == list(range(100))
+    assert len(scheduler.output("out").get_many(1000, 5)) == before + 100
+    report = scheduler.shutdown(timeout=20)
+    assert_stopped_clean(graph, report)
+    print("parent went on", flush=True)
+"""
+
+
+def program(text: str) -> str:
+    """What the program printed; it is to end well, and to have nothing to complain of."""
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-W",
+            "error::ResourceWarning",
+            "-c",
+            COMMON.format(tests=str(TESTS), root=str(TESTS.parent)) + text,
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+    )
+    try:
+        out, err = process.communicate(timeout=DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
+        out, err = process.communicate()
+        pytest.fail(f"the process hangs\n{out}\n{err}")
+    assert process.returncode == 0, f"{out}\n{err}"
+    assert not err
+    return out
+
+
+def test_every_call_of_the_childs_scheduler_is_refused_and_the_parent_goes_on() -> None:
+    out = program(
+        """
+scheduler, graph, remote, last = running()
+EDGE = "remote:out->collect:in"
+calls = {
+    "input": lambda: scheduler.input("remote"), "output": lambda: scheduler.output("out"),
+    "register": lambda: scheduler.register(Map("new")), "start": scheduler.start, "run": scheduler.run,
+    "wait": scheduler.wait, "wait a little": lambda: scheduler.wait(0.1), "shutdown": scheduler.shutdown,
+    "stop": lambda: scheduler.shutdown(drain=False, timeout=0),
+    "pause": lambda: scheduler.pause("remote"), "resume": lambda: scheduler.resume("remote"),
+    "set_capacity": lambda: scheduler.set_capacity(EDGE, 5),
+    "set_priority": lambda: scheduler.set_priority(EDGE, PriorityBand.HIGH),
+    "get_stats": scheduler.get_stats, "with": scheduler.__enter__,
+}
+def child():
+    assert not scheduler.is_running()
+    for name, call in calls.items():
+        try:
+            call()
+        except SchedulerStateError as error:
+            assert "forked child" in str(error) and "make a new Scheduler" in str(error), (name, error)
+        else:
+            raise AssertionError(name + " was not refused")
+    print("refused", len(calls), flush=True)
+parent = os.getpid()
+print("exit code", forked(child), flush=True)
+assert scheduler.is_running()
+goes_on(scheduler, graph, remote, last)
+"""
+    )
+    assert "refused 15" in out
+    assert "exit code 7" in out
+    assert "parent went on" in out
+
+
+def test_a_new_scheduler_works_in_the_child() -> None:
+    out = program(
+        """
+scheduler, graph, remote, last = running()
+def child():
+    last = Collect()
+    graph = chain(Source("source", range(500)), Map("map"), last, capacity=4)
+    report = run_graph(graph)
+    assert_stopped_clean(graph, report)
+    assert last.seen == list(range(500))
+    print("child ran", flush=True)
+print("exit code", forked(child), flush=True)
+goes_on(scheduler, graph, remote, last)
+"""
+    )
+    assert "child ran" in out
+    assert "exit code 7" in out
+    assert "parent went on" in out
+
+
+def test_a_child_that_drops_everything_ends_and_disturbs_nobody() -> None:
+    """Its copies of the scheduler, the nodes and the edges are freed without a warning, a wait or a crash."""
+    out = program(
+        """
+import gc
+kept = list(running())
+def child():
+    kept.clear()
+    gc.collect()
+for _ in range(3):
+    print("exit code", forked(child), flush=True)
+goes_on(*kept)
+"""
+    )
+    assert out.count("exit code 7") == 3
+    assert "parent went on" in out
+
+
+def test_a_hook_may_fork_too() -> None:
+    """The child then has one thread, that of the worker, and goes on inside the hook."""
+    out = program(
+        """
+scheduler, graph, remote, last = running()
+def fork_there():
+    pid = os.fork()
+    if pid == 0:
+        try:
+            assert not scheduler.is_running()
+            try:
+                scheduler.shutdown()
+            except SchedulerStateError:
+                os._exit(7)
+            os._exit(1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print("exit code", remote.call(scheduler, fork_there), flush=True)
+goes_on(scheduler, graph, remote, last)
+"""
+    )
+    assert "exit code 7" in out
+    assert "parent went on" in out
+
+
+def test_forks_in_the_middle_of_traffic_leave_the_parent_whole() -> None:
+    """Locks may be held when it forks: the child touches none of them."""
+    out = program(
+        """
+last = Collect()
+graph = chain(Source("source", range(20000)), Map("a"), Map("b"), last, capacity=8)
+scheduler = scheduler_of(graph, workers=4)
+scheduler.start()
+def child():
+    for call in (scheduler.shutdown, scheduler.get_stats):
+        try:
+            call()
+        except SchedulerStateError:
+            continue
+        raise AssertionError("not refused")
+print("exit codes", {forked(child) for _ in range(8)}, flush=True)
+report = scheduler.wait(25)
+assert last.seen == list(range(20000))
+assert_stopped_clean(graph, report)
+print("parent went on", flush=True)
+"""
+    )
+    assert "exit codes {7}" in out
+    assert "parent went on" in out

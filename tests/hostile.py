@@ -16,7 +16,7 @@ class Hostile:
         raise Touched
 
     __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _touch
-    __hash__ = _touch  # type: ignore[assignment]
+    __hash__ = _touch
     __index__ = __int__ = __float__ = __bool__ = __len__ = __iter__ = __call__ = _touch
 
     def __repr__(self) -> str:

@@ -75,8 +75,9 @@ class InFlight:
         self.gate = Gate(stuck or "unused")
         self.ends = {name: End(name) for name in KEPT if name != stuck}
         fan = Fan("fan")
-        for node in (fan, *self.ends.values()):
-            node.events = self.events
+        fan.events = self.events
+        for end in self.ends.values():
+            end.events = self.events
         self.graph = Subgraph.from_nodes("g", [fan, *([self.gate] if stuck else []), *self.ends.values()])
         for name in KEPT:
             self.graph.connect("fan:out", (name, "in"), capacity=ROOM, policy=POLICIES[name])

@@ -29,7 +29,7 @@ Case = tuple[str, tuple[Any, ...], dict[str, Any], type[BaseException], str]
 
 
 def timeouts(call: str, *args: Any) -> list[Case]:
-    named = [
+    named: list[Case] = [
         (call, args, {"timeout": value}, error, f"^timeout must be .*not {re.escape(repr(value))}$")
         for value, error in WRONG_TIMEOUTS
     ]
@@ -37,7 +37,7 @@ def timeouts(call: str, *args: Any) -> list[Case]:
 
 
 def counts(call: str, name: str) -> list[Case]:
-    named = [
+    named: list[Case] = [
         (call, (value,), {}, error, f"^{name} must be .*not {re.escape(repr(value))}$") for value, error in WRONG_COUNTS
     ]
     return [*named, (call, (HOSTILE,), {}, Touched, "")]

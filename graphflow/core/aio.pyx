@@ -26,6 +26,8 @@ from graphflow.core.state cimport (
     Hook,
 )
 
+from graphflow.values import Values
+
 CancelledError = asyncio.CancelledError
 
 
@@ -330,7 +332,7 @@ async def feed(Flight flight):
     cdef AsyncCell cell = flight.cell
     try:
         flight.check_doom()
-        source = values_of(cell.refuse(cell.node.produce()))
+        source = Values(cell.refuse(cell.node.produce()))
         flight.body = source.body
         try:
             await leave_to_send(flight)
@@ -387,7 +389,7 @@ async def take(Flight flight, result):
         flight.body = result
         cell.is_generator(await result, flight.hook)
     elif inspect.isasyncgen(result) or inspect.isgenerator(result):
-        await send_all(flight, values_of(result))
+        await send_all(flight, Values(result))
     elif result is not None:
         cell.is_generator(result, flight.hook)
 
@@ -469,34 +471,3 @@ async def settle(Flight flight, error, bint governed):
         return
     await tell(flight, error)
     cell.stand(flight.hook, error, None, None, governed, 1)
-
-
-class values_of:    # noqa: N801
-    """The values of a generator of either kind, as an async iterator that can be thrown into and closed."""
-
-    def __init__(self, values):
-        self.body = values if hasattr(values, "__anext__") else iter(values)
-
-    async def __anext__(self):
-        if hasattr(self.body, "__anext__"):
-            return await self.body.__anext__()
-        try:
-            return next(self.body)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-    async def athrow(self, error):
-        if hasattr(self.body, "athrow"):
-            return await self.body.athrow(error)
-        if not hasattr(self.body, "throw"):
-            raise error
-        try:
-            return self.body.throw(error)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-    async def aclose(self):
-        if hasattr(self.body, "aclose"):
-            await self.body.aclose()
-        elif hasattr(self.body, "close"):
-            self.body.close()

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 
 cdef class Calls(Lifecycle):
     # With the GIL (or attached); each takes the lock.
-    cdef void open_call(self, NodeState* node, CallState* call, InletState* inlet, bint control, bint windowed) noexcept
+    cdef void open_call(self, NodeState* node, CallState* call, InletState* inlet, bint control) noexcept
     cdef void claim_done(self, NodeState* node) noexcept
     cdef bint end_call(self, NodeState* node, CallState* call, bint control) noexcept
     cdef CallState* next_leaver(self, NodeState* node) noexcept

@@ -31,9 +31,7 @@ from graphflow.core.state cimport DRAINING, HAS_RETRY, STOPPED, CallBook, CallSt
 cdef class Calls(Lifecycle):
     """The call books of a run's nodes; each method is one critical section."""
 
-    cdef void open_call(
-        self, NodeState* node, CallState* call, InletState* inlet, bint control, bint windowed
-    ) noexcept:
+    cdef void open_call(self, NodeState* node, CallState* call, InletState* inlet, bint control) noexcept:
         """The worker that claims has taken a message, for this call. `inlet`: where it came from, unless that was then
         seen empty or it is a tick."""
         cdef CallBook* book = &node.book
@@ -41,7 +39,7 @@ cdef class Calls(Lifecycle):
         call.place = -1
         if control:
             book.control_open = True
-        elif windowed and book.window > 0:
+        elif book.window > 0:
             call.place = book.given
             book.places[call.place % book.window] = call
             book.given += 1

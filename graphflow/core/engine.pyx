@@ -406,13 +406,12 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
 cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop):
     """A cell with a call book."""
     cdef StagedCell cell = AsyncCell() if on_loop else StagedCell()
-    cell.ordered = node.ordered
     cell.stages = node.max_concurrency > 1 or policy.kind == "retry"
     cell.open_calls = set()
     cell.random = Random().random
     state.limit = node.max_concurrency
     state.book.kept = True
-    if cell.ordered:
+    if node.ordered:
         state.book.window = state.limit
         state.book.places = <CallState**>PyMem_Calloc(state.limit, sizeof(CallState*))
         if state.book.places == NULL:

@@ -167,7 +167,7 @@ cdef class Handler(Faults):
 
     cdef int drive(self, Suspended suspended, int quantum) except -1:
         """Go on with a generator, up to `quantum` values; returns how many were emitted. It is suspended at the first
-        that finds no room, and between two when something more urgent is ready."""
+        that finds no room, and between two when its own node has something else to look at."""
         cdef int done = 0
         cdef Message before = self.current
         cdef object thrown = None

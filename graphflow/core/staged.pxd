@@ -4,7 +4,6 @@ from graphflow.core.handler cimport Inlet
 from graphflow.core.state cimport InletState
 
 cdef class StagedCell(Cell):
-    cdef bint ordered           # what calls emit leaves in the order of the messages; fixed
     cdef bint stages            # what a call emits is kept until it has ended; fixed
     cdef set open_calls         # holds the calls that the dispatcher only points at
     cdef object random          # draws the jitter of backoff

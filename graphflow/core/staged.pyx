@@ -132,7 +132,7 @@ cdef class StagedCell(Cell):
     cdef int open_call(self, Call call, InletState* inlet) except -1:
         """The message is this call's: let the next worker take one."""
         self.open_calls.add(call)
-        self.dispatch.open_call(self.state, &call.state, inlet, call.control, self.ordered)
+        self.dispatch.open_call(self.state, &call.state, inlet, call.control)
         return 0
 
     # ======================================================================================== handling

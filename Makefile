@@ -24,7 +24,14 @@ define REQUIREMENTS
 import sys, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))
 lists = {**project["project"]["optional-dependencies"], "build": project["build-system"]["requires"]}
-print(*(line for name in sys.argv[1:] for line in lists[name]), sep="\n")
+def lines(name):
+    for line in lists[name]:
+        if line.startswith("graphflow["):
+            for other in line.removeprefix("graphflow[").removesuffix("]").split(","):
+                yield from lines(other)
+        else:
+            yield line
+print(*(line for name in sys.argv[1:] for line in lines(name)), sep="\n")
 endef
 export REQUIREMENTS
 install = $(PY) -c "$$REQUIREMENTS" $(1) | $(PY) -m pip install --quiet --disable-pip-version-check -r /dev/stdin
@@ -36,7 +43,7 @@ help: ## list the targets
 # -- running -------------------------------------------------------------------------------------
 
 .PHONY: demo
-demo: build $(VENV)/ready-pydantic ## run the ingestion service on 27,004 real flights
+demo: build $(VENV)/ready-demo ## run the ingestion service on 27,004 real flights
 	@$(PY) -m examples.ingest_service.demo
 
 .PHONY: test

@@ -42,6 +42,7 @@ from graphflow.handles import Input, Output
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
 from graphflow.scheduler import Scheduler
+from graphflow.snapshot import Distribution, EdgeSnapshot, NodeSnapshot, SchedulerSnapshot, Snapshot, StallSnapshot
 from graphflow.stats import EdgeStats
 from graphflow.subgraph import Subgraph
 from graphflow.validation import ValidationIssue
@@ -52,8 +53,10 @@ __all__ = [
     "Coalesce",
     "DeadLetter",
     "Drop",
+    "Distribution",
     "Edge",
     "EdgeClosed",
+    "EdgeSnapshot",
     "EdgeStats",
     "ErrorPolicy",
     "GraphValidationError",
@@ -63,6 +66,7 @@ __all__ = [
     "Message",
     "MessageType",
     "Node",
+    "NodeSnapshot",
     "Output",
     "Policy",
     "Port",
@@ -72,9 +76,12 @@ __all__ = [
     "PutResult",
     "Scheduler",
     "SchedulerConfig",
+    "SchedulerSnapshot",
     "SchedulerStateError",
     "SchemaError",
     "ShutdownReport",
+    "Snapshot",
+    "StallSnapshot",
     "Subgraph",
     "UnknownEdgeError",
     "ValidationIssue",

@@ -38,12 +38,14 @@ class Run:
 
     def __init__(self, plan: Plan, config: SchedulerConfig, name: str) -> None:
         self.plan = plan
-        self.engine = Engine(plan, config, next(_tokens))
+        self.engine = Engine(plan, config, next(_tokens), name)
         self.ended = Latch()
         self.report: ShutdownReport | None = None
         self.reason: str | None = None  # of a stop that was asked for
         self.process = os.getpid()  # a forked child has the object but not the threads
-        self._name = name
+        self.name = name
+        self._began = time.monotonic()
+        self._lasted_s: float | None = None  # set when it has ended
         self._timeout_s = config.shutdown_timeout_s
         self._workers = config.workers
         self._watchdog = None if config.watchdog_s is None else Watchdog(config.watchdog_s)
@@ -55,7 +57,7 @@ class Run:
         return threading.Thread(
             target=target,  # type: ignore[arg-type]
             args=args,
-            name=f"{self._name}-{role}",
+            name=f"graphflow-{role}",
             daemon=True,
         )
 
@@ -111,7 +113,7 @@ class Run:
     def _begin(self) -> None:
         self.engine.attach()
         self.engine.begin()
-        safe_log(log, logging.INFO, "run started", extra={"event": "run_started", "graph": self._name})
+        safe_log(log, logging.INFO, "run started", extra={"event": "run_started", "graph": self.name})
 
     def request_stop(self, reason: str, *, drain: bool, timeout: float | None) -> None:
         """Ask for a stop and return at once; takes no lock that a signal handler could find held."""
@@ -138,6 +140,15 @@ class Run:
                 log, logging.ERROR, "the watchdog could not look", exc_info=True, extra={"event": "watchdog_error"}
             )
 
+    @property
+    def status(self) -> str:
+        """starting, running, draining, stopping or stopped."""
+        return "stopped" if self.ended.is_set() else self.engine.status
+
+    def lasted_s(self) -> float:
+        """Seconds since the run began, until it ended."""
+        return time.monotonic() - self._began if self._lasted_s is None else self._lasted_s
+
     def stalls(self) -> list[dict[str, Any]]:
         """What stands still now."""
         return [] if self._watchdog is None or self.ended.is_set() else self._watchdog.stalls(self.engine.now())
@@ -162,8 +173,9 @@ class Run:
                 thread.join(max(0.0, until - time.monotonic()))
         finally:  # whatever happens, nobody waits for ever
             self.report = self._make_report(undelivered, abandoned)
+            self._lasted_s = time.monotonic() - self._began
             self.ended.set()
-            safe_log(log, logging.INFO, "run ended: %s", self.report, extra={"event": "run_ended", "graph": self._name})
+            safe_log(log, logging.INFO, "run ended: %s", self.report, extra={"event": "run_ended", "graph": self.name})
 
     def _make_report(self, undelivered: dict[str, int], abandoned: tuple[str, ...]) -> ShutdownReport:
         engine = self.engine

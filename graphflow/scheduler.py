@@ -24,6 +24,8 @@ from graphflow.report import ShutdownReport
 from graphflow.run import Run
 from graphflow.settings import check_dead_letter_port
 from graphflow.signals import stop_signals
+from graphflow.snapshot import Snapshot
+from graphflow.snapshots import take_snapshot
 from graphflow.subgraph import Subgraph
 from graphflow.topology import Plan, check, nodes_of, plan
 from graphflow.validation import error, nearest
@@ -60,6 +62,11 @@ class Scheduler:
         self._bands: dict[str, PriorityBand] = {}
         self._capacities: dict[str, int] = {}
         self._paused: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """What logs and metrics call it: `config.name`, else that of the first graph registered."""
+        return self.config.name or next((item.name for item in self._items), "graphflow")
 
     # ------------------------------------------------------------------------------------ what runs
 
@@ -129,7 +136,7 @@ class Scheduler:
                 self._edge(edge_id)
             for edge, capacity in resized:  # only now: an unknown edge is to change nothing
                 edge.set_capacity(capacity)
-            run = Run(self._plan, self.config, "graphflow")
+            run = Run(self._plan, self.config, self.name)
             for edge_id, band in self._bands.items():
                 run.engine.set_band(edge_id, band)
             for path in self._paused:
@@ -385,6 +392,14 @@ class Scheduler:
             )
         return edges[edge_id]
 
+    def snapshot(self) -> Snapshot:
+        """Everything that is counted, of the scheduler, each node and each edge, at this moment; see `Snapshot`.
+
+        From any thread, before, during and after a run. The counting of each edge holds in it.
+        """
+        self._refuse_child()
+        return take_snapshot(self.name, self._plan, self._run)
+
     def get_stats(self) -> dict[str, Any]:
         """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes; per edge (by
         id) depth, peak_depth, capacity, offered, delivered; per node of the latest run (by path) what became of the
@@ -396,7 +411,7 @@ class Scheduler:
         runnable, blocked = run.engine.counts() if run is not None else (0, 0)
         edges = {link.edge.id: link.edge.stats() for link in self._plan.links}
         return {
-            "status": "new" if run is None else "stopped" if run.ended.is_set() else run.engine.status,
+            "status": "new" if run is None else run.status,
             "nodes_count": len(self._plan.nodes),
             "edges_count": len(edges),
             "runnable_nodes": runnable,

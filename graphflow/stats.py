@@ -38,6 +38,10 @@ class EdgeStats:
     """Bytes of the queued data, on an edge that counts them; else 0."""
     blocked: int
     """How often a newcomer found no room and was refused, deferred or made to wait."""
+    blocked_s: float
+    """Seconds from such a refusal to the next room; control and data add up."""
+    enqueued: int
+    """Of `offered`, those that entered the queue; the others were dropped or merged at its door."""
     dropped_closed: int
     """Of `dropped`: emitted to a closed edge, or queued for a node that was stopped."""
     dropped_error: int

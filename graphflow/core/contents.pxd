@@ -52,7 +52,9 @@ cdef struct Counts:
     int64_t coalesced
     int64_t expired
     int64_t undelivered
+    int64_t dropped_queued      # of `dropped`: queued for a node that was stopped
     int64_t blocked
+    int64_t blocked_ns          # from a refusal to the next room, of data and of control together
     int64_t merge_errors
     int64_t peak_depth
 

@@ -190,6 +190,8 @@ cdef class Edge(CheckedQueue):
             offered=counts.offered, delivered=counts.delivered, dropped=counts.dropped, replaced=counts.replaced,
             coalesced=counts.coalesced, expired=counts.expired, undelivered=counts.undelivered, depth=data + lane,
             control_depth=lane, peak_depth=counts.peak_depth, capacity=limit, bytes=held_bytes, blocked=counts.blocked,
+            blocked_s=counts.blocked_ns / 1e9,
+            enqueued=counts.offered - counts.coalesced - (counts.dropped - counts.dropped_queued),
             dropped_closed=counts.dropped_closed, dropped_error=counts.dropped_error,
             merge_errors=counts.merge_errors,
         )

@@ -58,8 +58,9 @@ cdef object claims = threading.Lock()       # one run at a time ties its nodes
 cdef class Engine:
     """One run of a graph, without the threads; see graphflow.run."""
 
-    def __init__(self, plan, config, token):
+    def __init__(self, plan, config, token, name):
         self.token = token
+        self.name = name
         self.cells = []
         self.inlets = {}
         self.outlets = {}

@@ -141,6 +141,7 @@ cdef class LeasedQueue(EdgeQueue):
         if dropped:
             self.counts.dropped += left
             self.counts.dropped_closed += left
+            self.counts.dropped_queued += left
         else:
             self.counts.undelivered += left
         self.unlock()

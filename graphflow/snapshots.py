@@ -1,0 +1,59 @@
+"""Puts a snapshot together: what the core has counted, and what only the graph and its settings say."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from graphflow.core.survey import survey_edge, survey_node, survey_scheduler
+from graphflow.snapshot import (
+    EdgeSnapshot,
+    NodeSnapshot,
+    SchedulerSnapshot,
+    Snapshot,
+    StallSnapshot,
+    frozen,
+)
+
+if TYPE_CHECKING:
+    from graphflow.core.cell import Cell
+    from graphflow.core.engine import Engine
+    from graphflow.run import Run
+    from graphflow.topology import Link, PlacedNode, Plan
+
+
+def take_snapshot(name: str, plan: Plan, run: Run | None) -> Snapshot:
+    """What the scheduler `name` looks like now; `run` is its latest, if there is one."""
+    engine = None if run is None else run.engine
+    cells = {} if engine is None else {cell.path: cell for cell in engine.cells}
+    return Snapshot(
+        graph=name,
+        status="new" if run is None else run.status,
+        time=time.time(),
+        run_s=0.0 if run is None else run.lasted_s(),
+        scheduler=SchedulerSnapshot(**survey_scheduler(engine)),
+        nodes=frozen({placed.path: _node(cells.get(placed.path), placed) for placed in plan.nodes}),
+        edges=frozen({link.edge.id: _edge(engine, plan, link) for link in plan.links}),
+        stalls=() if run is None else tuple(_stall(stall) for stall in run.stalls()),
+    )
+
+
+def _node(cell: Cell | None, placed: PlacedNode) -> NodeSnapshot:
+    return NodeSnapshot(path=placed.path, max_concurrency=placed.node.max_concurrency, **survey_node(cell))
+
+
+def _edge(engine: Engine | None, plan: Plan, link: Link) -> EdgeSnapshot:
+    edge = link.edge
+    return EdgeSnapshot(
+        id=edge.id,
+        source=None if link.source is None else plan.nodes[link.source].path,
+        target=None if link.target is None else plan.nodes[link.target].path,
+        policy=type(edge.default_policy).__name__,
+        max_bytes=edge.max_bytes,
+        control_capacity=edge.control_capacity,
+        **survey_edge(engine, link),
+    )
+
+
+def _stall(stall: dict[str, object]) -> StallSnapshot:
+    return StallSnapshot(**{**stall, "chain": tuple(stall["chain"])})  # type: ignore[arg-type]

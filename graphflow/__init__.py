@@ -38,6 +38,7 @@ from graphflow.errors import (
     SchemaError,
     UnknownEdgeError,
 )
+from graphflow.flight import FlightEvent, FlightRecording
 from graphflow.handles import Input, Output
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
@@ -59,6 +60,8 @@ __all__ = [
     "EdgeSnapshot",
     "EdgeStats",
     "ErrorPolicy",
+    "FlightEvent",
+    "FlightRecording",
     "GraphValidationError",
     "GraphflowError",
     "Input",

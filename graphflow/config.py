@@ -77,7 +77,7 @@ class SchedulerConfig:
             raise TypeError(f"name must be a non-empty str or None, not {self.name!r}")
         if not isinstance(self.metrics, bool):
             raise TypeError(f"metrics must be True or False, not {self.metrics!r}")
-        whole("flight_recorder", self.flight_recorder, 0, 2**24)
+        whole("flight_recorder", self.flight_recorder, 0, 1_000_000)
         if self.flight_folder is not None and not isinstance(self.flight_folder, (str, Path)):
             raise TypeError(f"flight_folder must be a path or None, not {self.flight_folder!r}")
         ratio = self.fairness_ratio

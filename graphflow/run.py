@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import re
 import threading
 import time
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from graphflow.core.engine import Engine
 from graphflow.core.loop import LoopWorker
+from graphflow.core.survey import note_stall, survey_flight
 from graphflow.core.watch import observe
+from graphflow.flight import FlightEvent, FlightRecording
 from graphflow.latch import Latch
 from graphflow.logs import safe_log
 from graphflow.report import ShutdownReport
@@ -27,6 +31,9 @@ _tokens = itertools.count(1)
 
 # How long the end of a run waits for the threads of workers that have left their nodes.
 _JOIN_S = 1.0
+
+# Recordings that a run writes into `flight_folder` at most.
+_FLIGHTS_WRITTEN = 16
 
 
 class Run:
@@ -49,6 +56,10 @@ class Run:
         self._timeout_s = config.shutdown_timeout_s
         self._workers = config.workers
         self._watchdog = None if config.watchdog_s is None else Watchdog(config.watchdog_s)
+        self.kept_recordings: dict[str, FlightRecording] = {}  # the latest of each reason
+        self._flight_folder = config.flight_folder
+        self._flights_written = 0
+        self.roles: list[str] = []  # what each worker is, for the flight recorder
         self._threads: list[threading.Thread] = []
         self._loop: LoopWorker | None = None
         self._keeper = self._thread(self._keep, "keeper")
@@ -83,13 +94,19 @@ class Run:
     def _make_threads(self) -> list[threading.Thread]:
         """One for each worker and dedicated node, and one for the event loop if a node needs it."""
         engine = self.engine
-        threads = [self._thread(engine.work, f"worker-{number}", 0) for number in range(self._workers)]
+        threads = [self._worker(f"worker-{number}", 0) for number in range(self._workers)]
         dedicated = [crew for crew in range(1, engine.crews) if crew != engine.loop_crew]
-        threads += [self._thread(engine.work, f"dedicated-{crew}", crew) for crew in dedicated]
+        threads += [self._worker(f"dedicated-{crew}", crew) for crew in dedicated]
         if engine.loop_crew:
-            self._loop = LoopWorker(engine, engine.loop_crew)
+            self._loop = LoopWorker(engine, engine.loop_crew, len(self.roles))
+            self.roles.append("loop")
             threads.append(self._thread(self._loop.work, "loop"))
         return threads
+
+    def _worker(self, role: str, crew: int) -> threading.Thread:
+        """A thread that runs nodes of a crew. Its place among `roles` is its row in the flight recorder."""
+        self.roles.append(role)
+        return self._thread(self.engine.work, role, crew, len(self.roles) - 1)
 
     def open(self) -> None:
         """Join the edges and start the nodes; returns after the last on_start."""
@@ -134,7 +151,11 @@ class Run:
         """Let the watchdog look; an error in it is logged and stops nobody."""
         try:
             if self._watchdog is not None:
-                self._watchdog.look(self.engine.now(), observe(self.engine))
+                found = self._watchdog.look(self.engine.now(), observe(self.engine))
+                for node in found:
+                    note_stall(self.engine, -1 if node is None else self._place(node))
+                if found:
+                    self._keep_recording("stall")
         except Exception:
             safe_log(
                 log, logging.ERROR, "the watchdog could not look", exc_info=True, extra={"event": "watchdog_error"}
@@ -145,6 +166,10 @@ class Run:
         """starting, running, draining, stopping or stopped."""
         return "stopped" if self.ended.is_set() else self.engine.status
 
+    def workers(self) -> int:
+        """Threads that run nodes now."""
+        return sum(thread.is_alive() for thread in self._threads)
+
     def lasted_s(self) -> float:
         """Seconds since the run began, until it ended."""
         return time.monotonic() - self._began if self._lasted_s is None else self._lasted_s
@@ -153,9 +178,39 @@ class Run:
         """What stands still now."""
         return [] if self._watchdog is None or self.ended.is_set() else self._watchdog.stalls(self.engine.now())
 
+    def _place(self, path: str) -> int:
+        return next(index for index, placed in enumerate(self.plan.nodes) if placed.path == path)
+
+    def recording(self, reason: str) -> FlightRecording:
+        """What the flight recorder holds."""
+        seen, overwritten = survey_flight(self.engine)
+        paths = [placed.path for placed in self.plan.nodes]
+        events = [
+            FlightEvent(
+                at_s, kind, None if worker < 0 else self.roles[worker], None if node < 0 else paths[node], detail
+            )
+            for at_s, kind, worker, node, detail in sorted(seen, key=itemgetter(0))
+        ]
+        return FlightRecording(self.name, reason, time.time(), overwritten, tuple(events))
+
+    def _keep_recording(self, reason: str) -> None:
+        """Something happened that somebody will want to look into."""
+        recording = self.kept_recordings[reason] = self.recording(reason)
+        if self._flight_folder is None or self._flights_written >= _FLIGHTS_WRITTEN:
+            return
+        self._flights_written += 1
+        name = re.sub(r"[^\w.-]", "_", f"{self.name}-{reason}-{self._flights_written}")
+        extra = {"event": "flight_recorded", "graph": self.name, "reason": reason}
+        try:
+            path, _ = recording.write(self._flight_folder, name)
+        except OSError as error:
+            safe_log(log, logging.ERROR, "the flight recording cannot be written: %s", error, extra=extra)
+        else:
+            safe_log(log, logging.INFO, "flight recording in %s", path, extra=extra)
+
     def _add_worker(self) -> None:
         """Every worker is inside a node that does not return, and another node waits for its on_stop."""
-        thread = self._thread(self.engine.work, "worker-extra", 0)
+        thread = self._worker("worker-extra", 0)
         try:
             thread.start()
         except RuntimeError:
@@ -167,6 +222,8 @@ class Run:
         abandoned = self.engine.left_inside()
         undelivered: dict[str, int] = {}
         try:
+            if self.engine.failure is not None:
+                self._keep_recording("error")
             undelivered = self.engine.conclude()
             until = time.monotonic() + (0 if abandoned else _JOIN_S)
             for thread in self._threads:

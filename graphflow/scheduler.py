@@ -7,17 +7,20 @@ import difflib
 import logging
 import os
 import threading
+import time
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from signal import SIGINT, SIGTERM, Signals
+from types import MappingProxyType
 from typing import Any, Self
 
 from graphflow.amounts import check_edge_id, seconds
 from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
 from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
+from graphflow.flight import FlightRecording
 from graphflow.handles import Input, Output
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
@@ -399,6 +402,19 @@ class Scheduler:
         """
         self._refuse_child()
         return take_snapshot(self.name, self._plan, self._run)
+
+    def flight_recording(self) -> FlightRecording:
+        """The latest scheduler events of the latest run (at most `config.flight_recorder`); empty before the first."""
+        self._refuse_child()
+        run = self._run
+        return FlightRecording(self.name, "asked", time.time(), 0, ()) if run is None else run.recording("asked")
+
+    @property
+    def kept_recordings(self) -> Mapping[str, FlightRecording]:
+        """Of the latest run: the recording taken when an error stopped the graph ("error") and the one taken when
+        something was last found to stand still ("stall"), as far as there was such a thing."""
+        run = self._run
+        return MappingProxyType({} if run is None else run.kept_recordings)
 
     def get_stats(self) -> dict[str, Any]:
         """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes; per edge (by

@@ -31,7 +31,7 @@ def take_snapshot(name: str, plan: Plan, run: Run | None) -> Snapshot:
         status="new" if run is None else run.status,
         time=time.time(),
         run_s=0.0 if run is None else run.lasted_s(),
-        scheduler=SchedulerSnapshot(**survey_scheduler(engine)),
+        scheduler=SchedulerSnapshot(workers=0 if run is None else run.workers(), **survey_scheduler(engine)),
         nodes=frozen({placed.path: _node(cells.get(placed.path), placed) for placed in plan.nodes}),
         edges=frozen({link.edge.id: _edge(engine, plan, link) for link in plan.links}),
         stalls=() if run is None else tuple(_stall(stall) for stall in run.stalls()),

@@ -110,8 +110,9 @@ class Watchdog:
         self._dropped: dict[str, tuple[int, float]] = {}  # the same for drops into the edges of stopped nodes
         self._stalls: dict[tuple[str, ...], Stall] = {}  # what has been reported, by root
 
-    def look(self, now: float, observation: Observation) -> None:
-        """Compare with what was seen before, report what is new and what has cleared."""
+    def look(self, now: float, observation: Observation) -> list[str | None]:
+        """Compare with what was seen before, report what is new and what has cleared. Returns the nodes of new
+        stalls."""
         hooks, _, edges = observation
         self._hooks = {(hook.node, hook.number): self._hooks.get((hook.node, hook.number), now) for hook in hooks}
         self._edges = {edge.id: _since(self._edges.get(edge.id), edge.taken, now) for edge in edges if _holds(edge)}
@@ -123,6 +124,7 @@ class Watchdog:
         for key, stall in before.items():
             if key not in found:
                 self._clear(now, stall)
+        return [stall.node for key, stall in found.items() if key not in before]
 
     def stalls(self, now: float) -> list[dict[str, Any]]:
         """What stands still now."""

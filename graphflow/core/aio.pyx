@@ -24,6 +24,7 @@ from graphflow.core.state cimport (
     START_HOOK,
     STOP_HOOK,
     Hook,
+    Stint,
 )
 
 from graphflow.values import Values
@@ -95,7 +96,7 @@ cdef class Flight:
         """Give up the place inside the node."""
         if self.inside:
             self.inside = False
-            self.cell.dispatch.end_turn(self.cell.state, False, 0, 0)
+            self.cell.dispatch.end_turn(self.cell.state, False, 0, 0, self.entered_ns, NULL)
             self.cell.engine.announce()
         return 0
 
@@ -112,6 +113,7 @@ cdef class AsyncCell(StagedCell):
         flight.call = call
         flight.hook = hook
         flight.inside = inside
+        flight.entered_ns = self.entered_ns
         if call is not None:
             flight.message = call.message
             flight.level = call.state.level
@@ -122,6 +124,10 @@ cdef class AsyncCell(StagedCell):
         return flight
 
     # ======================================================================================== what a turn starts
+
+    cdef int turn(self, Stint* me) except -1:
+        self.entered_ns = me.since_ns
+        return StagedCell.turn(self, me)
 
     cdef bint begin(self, Call call) except -1:
         self.attempt_begins(call)
@@ -145,6 +151,7 @@ cdef class AsyncCell(StagedCell):
         self.let_go(parked)
         self.progress(flight)
         flight.inside = True
+        flight.entered_ns = self.entered_ns
         open_gate(flight)
         return True
 
@@ -257,7 +264,7 @@ async def handle(Flight flight):
         await take(flight, result)
     except BaseException as error:
         if flight.given_up(error):
-            add(cell.in_handler, -(call.message is not None))
+            cell.attempt_ends(call)
             add(cell.abandoned, call.message is not None)
             cell.forget(call, 0)
             cell.end_call(call)

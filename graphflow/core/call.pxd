@@ -14,6 +14,7 @@ cdef class Call:
     cdef bint resting           # between two of them
     cdef bint stages            # what it emits is kept until it has ended
     cdef int64_t number         # among the attempts of its node, from 1
+    cdef int64_t from_ns        # when the present attempt began, if it is timed; else 0
     cdef unsigned long thread   # that runs the hook, 0 while none does; read by the watchdog
     cdef list kept              # of (outlets, copies, control), what it emitted
     cdef Py_ssize_t before      # entries of `kept` from before this attempt

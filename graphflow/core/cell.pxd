@@ -1,5 +1,5 @@
 from graphflow.core.handler cimport Handler
-from graphflow.core.state cimport Work
+from graphflow.core.state cimport Stint, Work
 from libc.stdint cimport int64_t
 
 cdef struct Turn:
@@ -7,6 +7,7 @@ cdef struct Turn:
     int left                # of its batch
     int lanes_done          # control messages that the dispatcher has not been told of
     bint cut                # for something more urgent
+    int64_t entered_ns      # when it began
     bint carried            # a coroutine goes on with it: the worker does not leave the node
 
 cdef class Cell(Handler):
@@ -17,7 +18,7 @@ cdef class Cell(Handler):
     cdef readonly bint over         # the run has ended: nothing may be emitted any more (set by the keeper)
     cdef bint has_start, has_drain, has_stop   # hooks that the node overrides
 
-    cdef int turn(self) except -1
+    cdef int turn(self, Stint* me) except -1
     cdef int crash(self, object error) except -1
     cdef int run(self, Turn* turn) except -1
     cdef int hook(self) except -1

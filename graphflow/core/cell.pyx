@@ -25,6 +25,7 @@ from graphflow.core.state cimport (
     Hook,
     InletState,
     NodeState,
+    Stint,
     Work,
 )
 
@@ -41,7 +42,7 @@ cdef class Cell(Handler):
 
     # ======================================================================================== a turn
 
-    cdef int turn(self) except -1:
+    cdef int turn(self, Stint* me) except -1:
         """Run the node until its turn ends. The worker has entered it, and has left it when this returns.
 
         end_turn comes last: after it another worker may be inside, and nothing here may be touched."""
@@ -49,6 +50,7 @@ cdef class Cell(Handler):
         cdef void* outer = context.turn
         cdef void* outer_call = context.call
         cdef Turn turn
+        turn.entered_ns = me.since_ns
         turn.lanes_done = 0
         turn.cut = turn.carried = False
         turn.left = self.state.batch_left if self.state.limit == 1 else self.dispatch.batch
@@ -62,8 +64,10 @@ cdef class Cell(Handler):
             self.crash(error)
         context.turn = outer
         context.call = outer_call
-        if not turn.carried:
-            self.dispatch.end_turn(self.state, turn.cut, turn.left, turn.lanes_done)
+        if turn.carried:
+            self.dispatch.turn_carried(self.state, me)
+        else:
+            self.dispatch.end_turn(self.state, turn.cut, turn.left, turn.lanes_done, turn.entered_ns, me)
         return 0
 
     cdef int crash(self, object error) except -1:

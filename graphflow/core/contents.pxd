@@ -7,6 +7,7 @@ from graphflow.core.keyindex cimport KeyIndex
 from graphflow.core.lock cimport DEBUG
 from graphflow.core.port cimport PortSpec
 from graphflow.core.policy cimport PolicyKind
+from graphflow.core.queuetimes cimport QueueTimes
 from graphflow.core.ring cimport Ring
 from graphflow.core.waiter cimport Wait, WaitList, WaitState
 
@@ -25,6 +26,7 @@ cdef enum Special:
     ROOM_WANTED = 1024      # the producer has seen the data full and is told of the next room
     LANE_ROOM_WANTED = 2048
     LANE = 4096             # the control lane is not empty
+    REFUSED = 16384         # data was refused, and there has been no room since
     ASKED = 8192            # the edge's policy is the user's and is asked at every put
 
 cdef enum:
@@ -91,6 +93,9 @@ cdef class EdgeContents:
     cdef KeyIndex index         # of a keyed edge
     cdef int64_t head_sequence  # sequence number of the oldest item, on a keyed edge
     cdef int64_t next_expiry_ns  # no item of a keyed edge expires before
+    cdef int64_t refused_ns     # when that began (REFUSED)
+    cdef int64_t lane_refused_ns  # the same for control, 0 while nothing is refused there
+    cdef QueueTimes* times      # how long items lie here; NULL where that is not measured
     cdef int64_t owner          # token of the scheduler that runs this edge, 0 outside a run
     cdef bint sealed            # a run has ended here: the next one starts it afresh
     cdef readonly str id        # names both ends; set again when the edge's graph is registered
@@ -124,7 +129,11 @@ cdef class EdgeContents:
     cdef bint overdue(self) noexcept
     cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept
     cdef void store(self, PyObject** held, Py_ssize_t size, News* news) noexcept
-    cdef void remove(self, PyObject** held) noexcept
+    cdef void remove(self, PyObject** held, bint delivered) noexcept
+    cdef void accepts_again(self) noexcept
+    cdef void lane_accepts_again(self) noexcept
+    cdef void cleared(self) noexcept
+    cdef int64_t blocked_ns(self) noexcept
     cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept
     cdef int await_claim(self, Wait* wait, bint want_room) noexcept
     cdef int enter_lane(self, PyObject** held, Wait* wait, bint want_room, News* news) noexcept

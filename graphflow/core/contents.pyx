@@ -28,6 +28,7 @@
 # allocates or drops a reference. Some places count a reference up (want_consumer, want_producer, enlist, take_rung):
 # that runs nothing, and without it the one to be told could be gone by the time it is told.
 
+from cpython.mem cimport PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
@@ -36,6 +37,7 @@ from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire, peek, require
 from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
+from graphflow.core.queuetimes cimport forget_marks, item_entered, item_left, mark, unmark
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport MOVED, RETRY, Wait, Waiter, WaitState, enlist, ring
 
@@ -54,6 +56,9 @@ cdef class EdgeEnd:
 cdef class EdgeContents:
     """The contents of one edge; see the declarations for the fields."""
 
+    def __dealloc__(self):
+        PyMem_Free(self.times)
+
     # ======================================================================================== what goes in
 
     cdef void store(self, PyObject** held, Py_ssize_t size, News* news) noexcept:
@@ -66,6 +71,8 @@ cdef class EdgeContents:
                 if self.data.count == 0 or expiry < self.next_expiry_ns:
                     self.next_expiry_ns = expiry
         self.data.push(held)
+        if self.times != NULL and item_entered(self.times):
+            mark(self.times, self.clock.now_ns())
         self.bytes += size
         self.counts.offered += 1
         self.arrival(news)
@@ -107,6 +114,11 @@ cdef class EdgeContents:
 
     cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept:
         """Under the lock: the newcomer stays with its caller, who may wait for room or ask to be told of it."""
+        if control and self.lane_refused_ns == 0:
+            self.lane_refused_ns = self.clock.now_ns()
+        elif not control and not self.special & REFUSED:
+            self.special |= REFUSED
+            self.refused_ns = self.clock.now_ns()
         if wait != NULL:
             enlist(&self.lane_putters if control else &self.putters, wait)
             self.show_waiters()
@@ -116,11 +128,34 @@ cdef class EdgeContents:
         self.counts.blocked += 1
         return VERDICT_BLOCKED
 
+    cdef void accepts_again(self) noexcept:
+        """Under the lock: there is room after a refusal, or there will be none any more."""
+        if self.special & REFUSED:
+            self.special &= ~REFUSED
+            self.counts.blocked_ns += self.clock.now_ns() - self.refused_ns
+
+    cdef void lane_accepts_again(self) noexcept:
+        """Under the lock: the same for the lane."""
+        if self.lane_refused_ns != 0:
+            self.counts.blocked_ns += self.clock.now_ns() - self.lane_refused_ns
+            self.lane_refused_ns = 0
+
+    cdef int64_t blocked_ns(self) noexcept:
+        """Under the lock: the time from refusals to room so far, those that still last included."""
+        cdef int64_t blocked = self.counts.blocked_ns
+        if self.special & REFUSED:
+            blocked += self.clock.now_ns() - self.refused_ns
+        if self.lane_refused_ns != 0:
+            blocked += self.clock.now_ns() - self.lane_refused_ns
+        return blocked
+
     # ======================================================================================== what goes out
 
-    cdef void remove(self, PyObject** held) noexcept:
-        """Under the lock: take the oldest data item; `held` owned a None."""
+    cdef void remove(self, PyObject** held, bint delivered) noexcept:
+        """Under the lock: take the oldest data item, to deliver it or not; `held` owned a None."""
         self.data.pop(held)
+        if self.times != NULL and item_left(self.times):
+            unmark(self.times, delivered, self.clock.now_ns())
         if self.wraps:
             self.bytes -= (<Entry>held[0]).size
             self.head_sequence += 1
@@ -156,11 +191,18 @@ cdef class EdgeContents:
         """Under the lock: swap the `count` oldest items out, into `one` if that is enough, else into `many`."""
         cdef Py_ssize_t position
         if count == 1:
-            self.remove(one)
+            self.remove(one, False)
         else:
             for position in range(count):
-                self.remove(&list_items(many)[position])
+                self.remove(&list_items(many)[position], False)
         self.counts.replaced += count
+
+    cdef void cleared(self) noexcept:
+        """Under the lock: everything was taken out at once."""
+        self.accepts_again()
+        self.lane_accepts_again()
+        if self.times != NULL:
+            forget_marks(self.times, 0)
 
     # ======================================================================================== who waits
 
@@ -173,6 +215,8 @@ cdef class EdgeContents:
             self.store(&wait.item, wait.size, news)     # settle() goes on where storage ran out
             self.free_waiter(wait, MOVED)
             wait = self.putters.first
+        if self.putters.first == NULL and self.data.count < self.limit:
+            self.accepts_again()
         if self.special & ROOM_WANTED and self.data.count < self.limit:
             self.special &= ~ROOM_WANTED
             self.want_producer(news)
@@ -186,6 +230,8 @@ cdef class EdgeContents:
             self.counts.offered += 1
             self.lane_arrival(news)
             self.free_waiter(wait, MOVED)
+        if not self.special & LANE_PUTTERS:
+            self.lane_accepts_again()
         if self.special & LANE_ROOM_WANTED:
             self.special &= ~LANE_ROOM_WANTED
             self.want_producer(news)
@@ -327,6 +373,8 @@ cdef class EdgeContents:
             kept += 1
         self.data.count = kept
         self.next_expiry_ns = earliest
+        if self.times != NULL:
+            forget_marks(self.times, kept)
         self.reindex()
         return gone
 
@@ -373,6 +421,8 @@ cdef class EdgeContents:
         require((self.special & GETTERS != 0) == (self.getters.first != NULL), "GETTERS")
         require((self.special & LANE != 0) == (self.lane.count > 0), "LANE")
         require((self.special & CLAIMED != 0) == (self.claim != NULL), "CLAIMED")
+        if self.times != NULL:
+            require(self.times.entered - self.times.left == self.data.count, "times count what lies here")
         if self.putters.first != NULL and self.putters.first.fixed:
             require(
                 not self.fits(self.putters.first.size) or self.data.count > self.data.mask, "I3 a waiting putter fits"

@@ -7,6 +7,7 @@ cdef extern from *:
         long long scheduler;    /* token of the scheduler whose worker this thread is; 0 elsewhere */
         void *turn;             /* borrowed Cell of the hook that runs here; NULL outside hooks */
         void *call;             /* borrowed Call that keeps what the hook emits; NULL where it is sent at once */
+        int worker;             /* the worker's row in the flight recorder; -1 elsewhere */
         int asking;             /* merge functions, policies and key comparisons that run on this thread */
         void *abandoning;       /* borrowed edge where this thread stops a wait for a loop that is closed; else NULL */
     };
@@ -15,6 +16,7 @@ cdef extern from *:
         long long scheduler
         void* turn
         void* call
+        int worker
         int asking
         void* abandoning
 

@@ -1,5 +1,6 @@
 from graphflow.core.calls cimport Calls
-from graphflow.core.state cimport Crew, InletState, NodeState, Work
+from graphflow.core.recorder cimport EventKind
+from graphflow.core.state cimport Crew, InletState, NodeState, Stint, Work
 from libc.stdint cimport int64_t
 
 cdef class Dispatch(Calls):
@@ -9,26 +10,31 @@ cdef class Dispatch(Calls):
     cdef void open_input(self, InletState* inlet) noexcept
     cdef void input_closed(self, InletState* inlet) noexcept
     cdef void expect_room(self, NodeState* node, int64_t after_ns) noexcept
-    cdef NodeState* next_turn(self, Crew* crew, bint woken) noexcept
+    cdef NodeState* next_turn(self, Crew* crew, bint woken, Stint* me) noexcept
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done, bint first) noexcept
     cdef void inlet_left(self, InletState* inlet, bint control) noexcept
     cdef void set_outbox(self, NodeState* node, bint data, bint control, int level) noexcept
     cdef void source_ended(self, NodeState* node) noexcept
     cdef void set_held(self, NodeState* node, bint held, bint control_held, int masks, int level) noexcept
-    cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept
+    cdef void end_turn(
+        self, NodeState* node, bint cut, int batch_left, int lanes_done, int64_t entered_ns, Stint* me
+    ) noexcept
+    cdef void turn_carried(self, NodeState* node, Stint* me) noexcept
+    cdef void note(self, EventKind kind, NodeState* node, int detail) noexcept
     cdef void set_producing(self, NodeState* node, bint producing) noexcept
     cdef void stop_node(self, NodeState* node) noexcept
     cdef void set_paused(self, NodeState* node, bint paused) noexcept
     cdef void set_outlet_band(self, NodeState* node, int band) noexcept
     cdef void set_band(self, InletState* inlet, int band) noexcept
 
-    cdef bint doze(self, Crew* crew) noexcept
+    cdef bint doze(self, Crew* crew, Stint* me) noexcept
     cdef bint roused(self, Crew* crew) noexcept
 
     # Without the GIL; takes the lock.
-    cdef bint sleep(self, Crew* crew) noexcept nogil
+    cdef bint sleep(self, Crew* crew, Stint* me) noexcept nogil
 
     # Under the lock.
+    cdef void enter(self, NodeState* node, Stint* me) noexcept nogil
     cdef void leave_turn(self, NodeState* node) noexcept nogil
     cdef void take_role(self, NodeState* node, Work work) noexcept nogil
     cdef void noted(self, NodeState* node) noexcept nogil

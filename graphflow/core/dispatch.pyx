@@ -6,11 +6,14 @@
 # putter's store happened before the close, so check() sees the depth); the last node falls idle while shutdown() is
 # called (both under mu); a stop passes a node that is inside a hook, which then returns (leave_turn looks at it again).
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 
 from graphflow.core.calls cimport Calls
+from graphflow.core.context cimport here
+from graphflow.core.histogram cimport record
 from graphflow.core.lock cimport acquire, gf_wait, poke
 from graphflow.core.ready cimport ready_pick
+from graphflow.core.recorder cimport CONTROL, PARK, TURN_BEGINS, TURN_ENDS, WAKE, EventKind
 from graphflow.core.state cimport (
     BANDS,
     CONTROL_OUTBOX,
@@ -47,6 +50,7 @@ from graphflow.core.state cimport (
     InletList,
     InletState,
     NodeState,
+    Stint,
     Work,
 )
 
@@ -102,21 +106,36 @@ cdef class Dispatch(Calls):
 
     # ======================================================================================== turns
 
-    cdef NodeState* next_turn(self, Crew* crew, bint woken) noexcept:
-        """The node that the calling worker enters, or NULL if nothing is ready."""
+    cdef NodeState* next_turn(self, Crew* crew, bint woken, Stint* me) noexcept:
+        """The node that the calling worker enters, or NULL if nothing is ready. `woken`: it has slept, and looked at
+        the clock since."""
         cdef NodeState* node
         acquire(self.mu)
         if woken:
             crew.waking -= 1
+        if me.parked:
+            me.parked = False
+            self.recorder.note(WAKE, me.since_ns, me.worker, -1, 0)
         node = ready_pick(crew)
         if node != NULL:
             node.running += 1
             node.begun = node.turn_level < BANDS or node.batch_left > 0
             if node.batch_left == 0 and node.limit == 1:
                 node.batch_left = self.batch    # where several are inside each has a batch of its own
+            self.enter(node, me)
             self.refresh(node)
         self.unlock()
         return node
+
+    cdef void enter(self, NodeState* node, Stint* me) noexcept nogil:
+        """Under the lock: count a turn that begins."""
+        node.turns += 1
+        node.crew.turns[node.turn_level] += 1
+        node.entered_ns += <uint64_t>me.since_ns
+        if node.ready_ns != 0:
+            record(&self.latency.times, self.clock.now_ns() - node.ready_ns)
+            node.ready_ns = 0
+        self.recorder.note(TURN_BEGINS, me.since_ns, me.worker, node.index, node.turn_level)
 
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done, bint first) noexcept:
         """What the worker inside `node` does next, and how much of it; taken off what is pending. After the first
@@ -147,6 +166,7 @@ cdef class Dispatch(Calls):
             if node.crew.lane_run < LANE_RUN or not others:
                 work = CONTROL_WORK     # else it is another node's turn
                 self.take_lane(node, inlet)
+                self.recorder.note(CONTROL, self.clock.now_ns(), here().worker, node.index, 0)
                 quantum[0] = max(1, LANE_RUN - max(node.lane_run, node.crew.lane_run))
         elif ready & HAS_HELD and node.control_held:
             work = HELD_WORK
@@ -260,10 +280,18 @@ cdef class Dispatch(Calls):
         self.noted(node)
         self.unlock()
 
-    cdef void end_turn(self, NodeState* node, bint cut, int batch_left, int lanes_done) noexcept:
-        """The worker leaves the node. A cut turn goes on at the head of its band with the rest of its batch, if that
-        has begun."""
+    cdef void end_turn(
+        self, NodeState* node, bint cut, int batch_left, int lanes_done, int64_t entered_ns, Stint* me
+    ) noexcept:
+        """Somebody leaves the node: the worker `me`, or a coroutine (NULL) that went on with its turn. A cut turn goes
+        on at the head of its band with the rest of its batch, if that has begun."""
+        cdef int64_t now = self.clock.now_ns()
         acquire(self.mu)
+        node.busy_ns += now - entered_ns
+        node.entered_ns -= <uint64_t>entered_ns
+        if me != NULL:
+            me.since_ns = now
+            self.recorder.note(TURN_ENDS, now, me.worker, node.index, cut)
         self.count_lanes(node, lanes_done)
         cut = cut and node.limit == 1
         node.batch_left = batch_left if cut and node.begun else 0
@@ -273,6 +301,20 @@ cdef class Dispatch(Calls):
         if node.level < 0:
             node.batch_left = 0
         self.check_groups()
+        self.unlock()
+
+    cdef void turn_carried(self, NodeState* node, Stint* me) noexcept:
+        """A coroutine goes on with the worker's turn: the worker is free, the place inside the node is taken still."""
+        me.since_ns = self.clock.now_ns()
+        acquire(self.mu)
+        self.recorder.note(TURN_ENDS, me.since_ns, me.worker, node.index, 0)
+        self.unlock()
+
+    cdef void note(self, EventKind kind, NodeState* node, int detail) noexcept:
+        """Keep an event that has just happened on this thread, about `node` or (NULL) the whole run."""
+        cdef int64_t now = self.clock.now_ns()
+        acquire(self.mu)
+        self.recorder.note(kind, now, here().worker, node.index if node != NULL else -1, detail)
         self.unlock()
 
     cdef void leave_turn(self, NodeState* node) noexcept nogil:
@@ -287,12 +329,14 @@ cdef class Dispatch(Calls):
 
     # ======================================================================================== sleeping
 
-    cdef bint sleep(self, Crew* crew) noexcept nogil:
+    cdef bint sleep(self, Crew* crew, Stint* me) noexcept nogil:
         """Without the GIL: wait for something to be ready; False when the run has ended (D4)."""
         cdef bint alive
         self.mu.lock()
         if crew.count == 0 and self.phase != ENDED:
             crew.idle += 1
+            me.parked = True
+            self.recorder.note(PARK, me.since_ns, me.worker, -1, 0)
             while crew.permits == 0 and self.phase != ENDED:
                 gf_wait(crew.bell[0], self.mu, -1)
             if crew.permits > 0:
@@ -305,14 +349,15 @@ cdef class Dispatch(Calls):
         self.unlock()
         return alive
 
-    cdef bint doze(self, Crew* crew) noexcept:
+    cdef bint doze(self, Crew* crew, Stint* me) noexcept:
         """For a worker that must not block, an event loop's: True if there is nothing to do, and its pipe will be
         written to when there is (D4)."""
         cdef bint dozing = False
         acquire(self.mu)
         if crew.count == 0 and self.phase != ENDED:
             crew.idle += 1
-            dozing = True
+            dozing = me.parked = True
+            self.recorder.note(PARK, me.since_ns, me.worker, -1, 0)
         else:
             crew.waking += 1        # next_turn takes it back
         self.unlock()

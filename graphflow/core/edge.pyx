@@ -181,6 +181,7 @@ cdef class Edge(CheckedQueue):
         self.expire_now()
         acquire(self.mu)
         counts = self.counts
+        counts.blocked_ns = self.blocked_ns()
         data = self.data.count
         lane = self.lane.count
         held_bytes = self.bytes

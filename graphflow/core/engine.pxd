@@ -10,6 +10,7 @@ cdef class Engine:
     cdef readonly int crews
     cdef readonly int loop_crew         # that of async nodes, whose worker is an event loop; 0 for none
     cdef readonly str name              # of the scheduler, for logs
+    cdef readonly bint metrics          # messages are timed
     cdef readonly int64_t token         # this scheduler's, for `here().scheduler`
     cdef dict inlets                    # edge id -> Inlet, where a node reads it
     cdef dict outlets                   # edge id -> Outlet, where a node feeds it

@@ -12,6 +12,8 @@ class Engine:
     @property
     def name(self) -> str: ...
     @property
+    def metrics(self) -> bool: ...
+    @property
     def cells(self) -> list[Cell]: ...
     @property
     def links(self) -> list[Link]: ...
@@ -53,7 +55,7 @@ class Engine:
     def close_inputs(self) -> None:
         """Close the edges of the exposed inputs."""
 
-    def work(self, crew_index: int) -> None:
+    def work(self, crew_index: int, worker: int) -> None:
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
 
     def keep(self) -> Literal["leave", "add worker", "look"]:

@@ -17,6 +17,7 @@ from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Inlet
+from graphflow.core.histogram cimport new_timed
 from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, Errand
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
@@ -35,6 +36,7 @@ from graphflow.core.state cimport (
     Crew,
     Group,
     NodeState,
+    Stint,
 )
 from graphflow.core.timers cimport NEVER
 
@@ -61,6 +63,7 @@ cdef class Engine:
     def __init__(self, plan, config, token, name):
         self.token = token
         self.name = name
+        self.metrics = config.metrics
         self.cells = []
         self.inlets = {}
         self.outlets = {}
@@ -88,7 +91,8 @@ cdef class Engine:
             self.loop_crew = self.crews
             self.crews += 1
         self.dispatch = Dispatch(
-            len(plan.nodes), self.crews, len(plan.groups), len(plan.links), SYSTEM_CLOCK, config.max_batch_per_node
+            len(plan.nodes), self.crews, len(plan.groups), len(plan.links), SYSTEM_CLOCK, config.max_batch_per_node,
+            config.flight_recorder,
         )
         for index in range(self.crews):
             for band in range(3):
@@ -181,6 +185,7 @@ cdef class Engine:
                 if link.target is None:
                     edge.clear_out(0, False)
                 edge.reopen()
+            edge.measure_times(self.metrics)
             inlet = self.inlets.get(edge.id)
             if inlet is not None and inlet.state.external:
                 self.dispatch.open_input(&inlet.state)
@@ -203,30 +208,37 @@ cdef class Engine:
             self.announced = True
             self.opened.set()
 
-    def work(self, int crew_index):
+    def work(self, int crew_index, int worker):
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
+        cdef Stint me
         cdef Crew* crew = &self.dispatch.crews[crew_index]
         cdef NodeState* state
         cdef Cell cell
         cdef bint woken = False
         cdef bint alive = True
+        me.worker = worker
+        me.parked = False
+        me.since_ns = self.dispatch.clock.now_ns()
         here().scheduler = self.token
+        here().worker = worker
         try:
             while alive:
-                state = self.dispatch.next_turn(crew, woken)
+                state = self.dispatch.next_turn(crew, woken, &me)
                 woken = False
                 if state != NULL:
                     cell = <Cell>self.cells[state.index]
-                    cell.turn()
+                    cell.turn(&me)
                     self.let_go(cell)
                     if not self.announced:
                         self.announce()
                 else:
                     with nogil:
-                        alive = self.dispatch.sleep(crew)
+                        alive = self.dispatch.sleep(crew, &me)
+                    me.since_ns = self.dispatch.clock.now_ns()      # with the GIL: waiting for it is no turn's time
                     woken = True
         finally:
             here().scheduler = 0
+            here().worker = -1
 
     def let_go(self, Cell cell):
         """Release a node that the run ended without waiting for."""
@@ -388,6 +400,8 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
     cell.error_policy = policy
     cell.may_emit = True
     cell.on_message = node.on_message
+    if config.metrics:
+        cell.handling = new_timed(state.index)
     cell.has_start = overrides(node, "on_start")
     cell.has_drain = overrides(node, "on_drain")
     cell.has_stop = overrides(node, "on_stop")

@@ -9,6 +9,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.lock cimport add
 from graphflow.core.message cimport KIND_ERROR, Message, make_child, make_message
+from graphflow.core.recorder cimport NODE_ERROR
 from graphflow.core.sender cimport Outlet, Sender, prepare_all
 
 from graphflow.error_policy import DeadLetter
@@ -68,6 +69,7 @@ cdef class Faults(Sender):
     cdef int note_error(self, str hook, object error) except -1:
         """Count, log and keep an error."""
         add(self.error_count, 1)
+        self.dispatch.note(NODE_ERROR, self.state, 0)
         self.report(hook, error)
         if len(self.errors) < ERRORS_KEPT:
             self.errors.append(release_frames(error))

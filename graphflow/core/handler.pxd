@@ -2,6 +2,7 @@ from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.faults cimport Faults
+from graphflow.core.histogram cimport Timed
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport InletState
 from libc.stdint cimport int64_t
@@ -37,8 +38,11 @@ cdef class Handler(Faults):
     cdef readonly int64_t in_handler
     cdef readonly int64_t ticks
     cdef readonly bint source_failed
+    cdef Timed* handling            # how long on_message takes; NULL where that is not measured
     cdef bint is_source             # the node defines produce(); fixed
 
+    cdef int64_t timed_from(self) noexcept
+    cdef void timed_until_now(self, int64_t from_ns) noexcept
     cdef bint interrupted(self, int level) noexcept
     cdef int take_data(self, Inlet inlet, int quantum) except -1
     cdef int take_lane(self, Inlet inlet, int quantum) except -1

@@ -6,9 +6,13 @@
 
 import logging
 
+from cpython.mem cimport PyMem_Free
+from libc.stdint cimport int64_t
+
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.edge cimport Edge
 from graphflow.core.faults cimport Faults
+from graphflow.core.histogram cimport record, sampled
 from graphflow.core.lock cimport peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
 from graphflow.core.state cimport (
@@ -45,7 +49,20 @@ cdef class Suspended:
 cdef class Handler(Faults):
     """What a node does with messages, ticks and its source; see the declarations for the fields."""
 
+    def __dealloc__(self):
+        PyMem_Free(self.handling)
+
     # ======================================================================================== handling
+
+    cdef int64_t timed_from(self) noexcept:
+        """The time now, if this call is one that is timed; else 0."""
+        if self.handling != NULL and sampled(&self.handling.sampler):
+            return self.dispatch.clock.now_ns()
+        return 0
+
+    cdef void timed_until_now(self, int64_t from_ns) noexcept:
+        """A call has ended that timed_from() gave a time for."""
+        record(&self.handling.times, self.dispatch.clock.now_ns() - from_ns)
 
     cdef bint interrupted(self, int level) noexcept:
         """At a message boundary: must the worker look up from what it is doing?"""
@@ -93,6 +110,7 @@ cdef class Handler(Faults):
         cdef Message message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
         cdef Message before = self.current      # a control message may come while another handler is suspended
         cdef object result
+        cdef int64_t from_ns = self.timed_from() if self.handling != NULL else 0
         self.current = message
         self.begun += 1
         self.in_handler += 1
@@ -107,6 +125,8 @@ cdef class Handler(Faults):
         finally:
             self.in_handler -= 1
             self.current = before
+            if from_ns != 0:
+                self.timed_until_now(from_ns)
         return 0
 
     cdef int tick(self) except -1:

@@ -3,6 +3,7 @@
 # A stop removes both ends under the edge's lock before the run is let go, so an Edge that a user still holds wakes
 # nobody. Whoever had already taken an end to tell it holds a reference of its own, and an ended run ignores news.
 
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
@@ -21,6 +22,7 @@ from graphflow.core.contents cimport (
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire
 from graphflow.core.queue cimport EdgeQueue
+from graphflow.core.queuetimes cimport QueueTimes, forget_marks
 from graphflow.core.ring cimport Ring, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT
 
@@ -58,6 +60,8 @@ cdef class LeasedQueue(EdgeQueue):
         acquire(self.mu)
         first = not self.special & CLOSED
         self.special |= CLOSED
+        self.accepts_again()
+        self.lane_accepts_again()
         while self.putters.first != NULL:       # one that is returning finds the edge closed by itself
             self.free_waiter(self.putters.first, SHUT)
         while self.claim_waiters.first != NULL:
@@ -85,6 +89,24 @@ cdef class LeasedQueue(EdgeQueue):
         memset(&self.counts, 0, sizeof(Counts))
         self.counts.offered = self.counts.peak_depth = self.depth_peek()
         self.unlock()
+        return 0
+
+    cdef int measure_times(self, bint wanted) except -1:
+        """Time items from here on, or do not; what was timed so far is forgotten."""
+        cdef QueueTimes* times = NULL
+        cdef QueueTimes* before
+        if wanted:
+            times = <QueueTimes*>PyMem_Calloc(1, sizeof(QueueTimes))
+            if times == NULL:
+                raise MemoryError
+            times.sampler.countdown = 1     # so that a short run shows something
+        acquire(self.mu)
+        before = self.times
+        self.times = times
+        if times != NULL:
+            forget_marks(times, self.data.count)
+        self.unlock()
+        PyMem_Free(before)
         return 0
 
     cdef int attach(self, EdgeEnd consumer, EdgeEnd producer, int64_t owner) except -1:
@@ -136,6 +158,7 @@ cdef class LeasedQueue(EdgeQueue):
         if index is not None:
             self.index.adopt(index)
         self.bytes = 0
+        self.cleared()
         self.special &= ~LANE
         self.counts.offered += deferred
         if dropped:

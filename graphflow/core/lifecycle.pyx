@@ -15,6 +15,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.lock cimport acquire, gf_wait, poke
 from graphflow.core.readiness cimport Readiness
+from graphflow.core.recorder cimport TICK
 from graphflow.core.state cimport (
     DRAIN_HOOK,
     DRAINING,
@@ -51,7 +52,7 @@ cdef class Lifecycle(Readiness):
     cdef void begin(self) noexcept:
         """Start the nodes one after the other."""
         acquire(self.mu)
-        self.phase = STARTING
+        self.begin_phase(STARTING)
         self.cursor = 0
         if self.stop_wanted:
             self.finish()
@@ -77,7 +78,7 @@ cdef class Lifecycle(Readiness):
         cdef int index
         cdef NodeState* node
         cdef int64_t now = self.clock.now_ns()
-        self.phase = RUNNING
+        self.begin_phase(RUNNING)
         for index in range(self.node_count):
             node = &self.nodes[index]
             if node.tick_interval_ns > 0 and not node.masks & STOPPED:
@@ -162,7 +163,7 @@ cdef class Lifecycle(Readiness):
         """Under the lock: no more ticks, nobody paused, sources end after their turn. The caller closes the inputs."""
         cdef int index
         cdef NodeState* node
-        self.phase = DRAINING
+        self.begin_phase(DRAINING)
         self.alert_loops()
         self.wake_keeper(self.drain_deadline_ns)
         for index in range(self.node_count):
@@ -202,7 +203,7 @@ cdef class Lifecycle(Readiness):
     cdef void begin_stop(self) noexcept nogil:
         """Under the lock: from here on only on_stop runs, in reverse topological order."""
         cdef int index
-        self.phase = STOPPING
+        self.begin_phase(STOPPING)
         self.cursor = self.node_count - 1
         self.patience_ns = NEVER
         for index in range(self.node_count):
@@ -257,7 +258,7 @@ cdef class Lifecycle(Readiness):
     cdef void finish(self) noexcept nogil:
         """Under the lock: the run is over; everybody leaves."""
         cdef int index
-        self.phase = ENDED
+        self.begin_phase(ENDED)
         for index in range(self.node_count):
             self.nodes[index].left_inside = self.nodes[index].running > 0
             self.refresh(&self.nodes[index])
@@ -314,6 +315,7 @@ cdef class Lifecycle(Readiness):
         poke(node.pending, node.pending | timer.bit)
         poke(node.poke, 1)
         if timer.bit == HAS_TICK:
+            self.recorder.note(TICK, now, -1, node.index, 0)
             missed = (now - timer.due_ns) // max(node.tick_interval_ns, 1)
             self.timers.arm(timer, timer.due_ns + (missed + 1) * node.tick_interval_ns)
         self.refresh(node)

@@ -3,7 +3,7 @@ from graphflow.core.engine import Engine
 class LoopWorker:
     """The worker of the crew that async nodes belong to: an event loop."""
 
-    def __init__(self, engine: Engine, crew_index: int) -> None: ...
+    def __init__(self, engine: Engine, crew_index: int, worker: int) -> None: ...
     def work(self) -> None:
         """The life of the loop's thread, until the run has ended."""
 

@@ -17,7 +17,7 @@ from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.engine cimport Engine
 from graphflow.core.lock cimport acquire, peek
-from graphflow.core.state cimport DRAINING, ENDED, Crew, NodeState
+from graphflow.core.state cimport DRAINING, ENDED, Crew, NodeState, Stint
 
 cdef enum:
     TURNS_AT_ONCE = 64      # before the coroutines that they started run
@@ -31,12 +31,14 @@ cdef class LoopWorker:
     cdef object loop
     cdef object reader, writer      # the two ends of the pipe
     cdef bint dozing
+    cdef Stint me
     cdef bint drained, hurried      # what it has made of the phase so far
 
-    def __init__(self, Engine engine, int crew_index):
+    def __init__(self, Engine engine, int crew_index, int worker):
         self.engine = engine
         self.dispatch = engine.dispatch
         self.crew = &engine.dispatch.crews[crew_index]
+        self.me.worker = worker
         self.loop = asyncio.new_event_loop()    # both here, where they may fail while no run waits for them
         try:
             self.reader, self.writer = socket.socketpair()
@@ -50,6 +52,7 @@ cdef class LoopWorker:
     def work(self):
         """The life of the loop's thread, until the run has ended."""
         here().scheduler = self.engine.token
+        here().worker = self.me.worker
         for cell in self.cells():
             (<AsyncCell>cell).loop = self.loop
             (<AsyncCell>cell).loop_thread = PyThread_get_thread_ident()
@@ -60,6 +63,7 @@ cdef class LoopWorker:
         finally:
             self.end()
             here().scheduler = 0
+            here().worker = -1
 
     def run_loop(self):
         """Run the loop until it is stopped. KeyboardInterrupt and SystemExit leave it whoever raised them, a task of
@@ -90,15 +94,16 @@ cdef class LoopWorker:
         """Run what is ready, then let the coroutines run; doze when there is nothing."""
         cdef NodeState* state
         cdef int done = 0
+        self.me.since_ns = self.dispatch.clock.now_ns()     # coroutines have run since
         while done < TURNS_AT_ONCE:
-            state = self.dispatch.next_turn(self.crew, woken)
+            state = self.dispatch.next_turn(self.crew, woken, &self.me)
             woken = False
             if state != NULL:
                 done += 1
-                (<Cell>self.engine.cells[state.index]).turn()
+                (<Cell>self.engine.cells[state.index]).turn(&self.me)
             elif peek(self.dispatch.phase) == ENDED:
                 return
-            elif self.dispatch.doze(self.crew):
+            elif self.dispatch.doze(self.crew, &self.me):
                 self.dozing = True
                 return
             else:

@@ -35,6 +35,7 @@ from graphflow.core.contents cimport (
     KEYED,
     LANE,
     PUTTERS,
+    REFUSED,
     ROOM_WANTED,
     TTL,
     EdgeContents,
@@ -53,13 +54,14 @@ from graphflow.core.policy cimport (
     VERDICT_REPLACED,
     PolicyKind,
 )
+from graphflow.core.queuetimes cimport item_entered, item_left, mark, unmark
 from graphflow.core.ring cimport Ring, list_items, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
 
 cdef enum:
     # special bits that take a put, or a take of data, off the fast path
     PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED
-    TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED
+    TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED | REFUSED
 
 
 cdef class EdgeQueue(EdgeContents):
@@ -81,6 +83,8 @@ cdef class EdgeQueue(EdgeContents):
         acquire(self.mu)
         if not self.special & PUT_SLOW and self.data.count < self.limit and self.data.count <= self.data.mask:
             self.data.push(&mine)
+            if self.times != NULL and item_entered(self.times):
+                mark(self.times, self.clock.now_ns())
             self.counts.offered += 1
             if self.data.count > self.counts.peak_depth:
                 self.counts.peak_depth = self.data.count
@@ -226,6 +230,8 @@ cdef class EdgeQueue(EdgeContents):
         acquire(self.mu)
         if not self.special & TAKE_SLOW and self.data.count > 0:
             self.data.pop(&got)
+            if self.times != NULL and item_left(self.times):
+                unmark(self.times, True, self.clock.now_ns())
             self.counts.delivered += 1
         self.unlock_plain()
         return own(got)
@@ -243,7 +249,7 @@ cdef class EdgeQueue(EdgeContents):
             again = self.overdue()
             if not again:
                 if self.data.count > 0 and self.data.at(0)[0] != self.claim:
-                    self.remove(&got)
+                    self.remove(&got, True)
                     self.counts.delivered += 1
                     if self.special & TAKE_SLOW:
                         self.room_made(&news)
@@ -380,7 +386,7 @@ cdef class EdgeQueue(EdgeContents):
                 gone = self.sweep(list_items(victims), self.clock.now_ns())
             else:
                 while gone < EXPIRE_BATCH and self.overdue():
-                    self.remove(&list_items(victims)[gone])
+                    self.remove(&list_items(victims)[gone], False)
                     gone += 1
             self.counts.expired += gone
             self.room_made(&news)

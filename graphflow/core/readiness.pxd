@@ -1,5 +1,7 @@
 from graphflow.core.clock cimport Clock
+from graphflow.core.histogram cimport Timed
 from graphflow.core.lock cimport DEBUG
+from graphflow.core.recorder cimport EventKind, Recorder
 from graphflow.core.state cimport CallBook, Crew, Group, InletState, NodeState, Phase, Timer
 from graphflow.core.timers cimport TimerHeap
 from libc.stdint cimport int64_t
@@ -35,6 +37,8 @@ cdef class Readiness:
     cdef int64_t keeper_until_ns
     cdef condition_variable keeper_bell
     cdef int tickers            # nodes that keep a running graph alive by their ticks
+    cdef Recorder recorder
+    cdef Timed* latency         # from a node's being queued to a worker's entering it
     cdef int64_t watch_due_ns   # when the watchdog looks next; NEVER while nobody is busy
     # ---- fixed once the run begins -------------------------------------------------------------------------------
     cdef Clock clock
@@ -58,6 +62,7 @@ cdef class Readiness:
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil
     cdef void count_busy(self, NodeState* node) noexcept nogil
     cdef void watch_from_now(self) noexcept nogil
+    cdef void begin_phase(self, Phase phase) noexcept nogil
     cdef void wake(self, Crew* crew) noexcept nogil
     cdef void ring(self, Crew* crew) noexcept nogil
     cdef void alert_loops(self) noexcept nogil

@@ -29,8 +29,10 @@ from libc.stdint cimport int64_t
 from libcpp.condition_variable cimport condition_variable
 
 from graphflow.core.clock cimport Clock
+from graphflow.core.histogram cimport new_timed, sampled
 from graphflow.core.lock cimport peek, poke, require
 from graphflow.core.ready cimport ready_push, ready_remove
+from graphflow.core.recorder cimport PHASE, Recorder
 from graphflow.core.state cimport (
     BANDS,
     CONTROL_OUTBOX,
@@ -56,6 +58,7 @@ from graphflow.core.state cimport (
     InletList,
     InletState,
     NodeState,
+    Phase,
     Timer,
 )
 from graphflow.core.timers cimport NEVER, TimerHeap
@@ -71,7 +74,8 @@ cdef enum:
 cdef class Readiness:
     """The state of a run and the decision what is ready; see the declarations for the fields."""
 
-    def __cinit__(self, int node_count, int crew_count, int group_count, int after_count, Clock clock, int batch):
+    def __cinit__(self, int node_count, int crew_count, int group_count, int after_count, Clock clock, int batch,
+                  int recorded):
         cdef int index
         self.node_count = node_count
         self.crew_count = crew_count
@@ -93,6 +97,8 @@ cdef class Readiness:
             self.set_timer(&self.nodes[index], &self.nodes[index].room, HAS_ROOM)
             self.set_timer(&self.nodes[index], &self.nodes[index].retry, HAS_RETRY)
         self.timers = TimerHeap(3 * node_count)
+        self.recorder = Recorder(recorded)
+        self.latency = new_timed(0)
         self.clock = clock
         self.batch = batch
         self.drain_deadline_ns = self.deadline_ns = self.patience_ns = self.watch_due_ns = NEVER
@@ -105,6 +111,7 @@ cdef class Readiness:
         if self.nodes != NULL:
             for index in range(self.node_count):
                 PyMem_Free(self.nodes[index].book.places)
+        PyMem_Free(self.latency)
         PyMem_Free(self.nodes)
         PyMem_Free(self.crews)
         PyMem_Free(self.groups)
@@ -129,6 +136,10 @@ cdef class Readiness:
         if level != node.level:
             if node.level >= 0:
                 ready_remove(node.crew, node)
+            if level < 0:
+                node.ready_ns = 0
+            elif node.level < 0 and node.ready_ns == 0 and sampled(&node.crew.sampler):
+                node.ready_ns = self.clock.now_ns()
             if level >= 0:
                 ready_push(node.crew, node, level, node.batch_left > 0)
                 self.wake(node.crew)
@@ -228,12 +239,17 @@ cdef class Readiness:
         self.watch_due_ns = self.clock.now_ns() + self.watch_ns
         self.wake_keeper(self.watch_due_ns)
 
+    cdef void begin_phase(self, Phase phase) noexcept nogil:
+        poke(self.phase, phase)
+        self.recorder.note(PHASE, self.clock.now_ns(), -1, -1, phase)
+
     cdef void wake(self, Crew* crew) noexcept nogil:
         """One more sleeping worker, unless enough are on their way for what is queued (D4)."""
         if crew.idle > 0 and crew.waking < crew.count:
             crew.idle -= 1
             crew.waking += 1
             crew.permits += 1
+            crew.wakeups += 1
             self.ring(crew)
 
     cdef void ring(self, Crew* crew) noexcept nogil:

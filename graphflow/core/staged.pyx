@@ -161,10 +161,18 @@ cdef class StagedCell(Cell):
         call.resting = False
         call.before = len(call.kept)        # what on_error has emitted is not taken back
         add(self.in_handler, call.message is not None)
+        call.from_ns = self.timed_from() if call.message is not None else 0
+        return 0
+
+    cdef int attempt_ends(self, Call call) except -1:
+        """An attempt is over, whatever came of it."""
+        add(self.in_handler, -(call.message is not None))
+        if call.from_ns != 0:
+            self.timed_until_now(call.from_ns)
         return 0
 
     cdef int attempt_succeeded(self, Call call) except -1:
-        add(self.in_handler, -(call.message is not None))
+        self.attempt_ends(call)
         add(self.handled, call.message is not None)
         return self.end_call(call)
 
@@ -203,7 +211,7 @@ cdef class StagedCell(Cell):
     cdef bint attempt_ends_in(self, Call call, object error) except -1:
         """What a failed attempt emitted does not count where there may be another. False: the error stops the graph,
         and nothing is to be done."""
-        add(self.in_handler, -(call.message is not None))
+        self.attempt_ends(call)
         if self.error_policy.kind == "retry":
             self.forget(call, call.before)
         if not self.is_fatal(error):

@@ -1,7 +1,9 @@
 # The plain data that the dispatcher decides on: no Python object, so that it can be read and changed without the GIL.
 # Every field is guarded by the dispatcher's lock unless it says otherwise.
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uint64_t
 from libcpp.condition_variable cimport condition_variable
+
+from graphflow.core.histogram cimport Sampler
 
 cdef enum Pending:
     # What a node could do now.
@@ -141,6 +143,11 @@ cdef struct NodeState:
     Timer room
     Timer retry
     CallBook book
+    # counted for snapshots
+    int64_t turns
+    int64_t busy_ns         # of the turns that have ended
+    uint64_t entered_ns     # sum of the times at which those inside entered; wraps, as do the differences with it
+    int64_t ready_ns        # when it was queued, if this wait is timed; else 0
 
 cdef struct NodeList:
     NodeState* first
@@ -159,8 +166,17 @@ cdef struct Crew:
     int idle                # workers asleep and not woken
     int waking              # woken, or about to look, and not here yet
     int permits             # of the woken, those that have not yet left their sleep
+    Sampler sampler         # of the waits of its nodes
+    int64_t turns[4]        # given so far, by level
+    int64_t wakeups         # workers woken so far
     condition_variable* bell
     int wake_fd             # of a crew whose one worker is an event loop: written to instead of ringing; else -1
+
+cdef struct Stint:
+    # A worker's time: only its own thread touches it.
+    int worker              # its row in the flight recorder
+    bint parked             # it has gone to sleep, and taken no turn since
+    int64_t since_ns        # its last look at the clock: when its turn began, or the one before ended
 
 cdef struct Group:
     # Nodes that feed each other (most often one node). It runs dry for good when everything before it has finished.

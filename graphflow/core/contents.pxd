@@ -47,6 +47,7 @@ cdef struct Counts:
     # "Counting" in DESIGN: offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered
     int64_t offered
     int64_t delivered
+    int64_t peak_depth          # these three lie in the cache line of the lock's neighbours: a plain put touches no other
     int64_t dropped
     int64_t dropped_closed      # of `dropped`: emitted to a closed edge, or queued for a node that was stopped
     int64_t dropped_error       # of `dropped`: the user's policy failed on an emit
@@ -58,7 +59,6 @@ cdef struct Counts:
     int64_t blocked
     int64_t blocked_ns          # from a refusal to the next room, of data and of control together
     int64_t merge_errors
-    int64_t peak_depth
 
 cdef struct News:
     # What a critical section found out that others must hear; told after the lock. Both references are owned.
@@ -77,8 +77,9 @@ cdef class EdgeContents:
     cdef Ring data
     cdef Ring lane              # control messages
     cdef Py_ssize_t limit       # capacity in items
-    cdef Py_ssize_t bytes       # of the queued items, on an edge that is sized
+    cdef QueueTimes* times      # how long items lie here; NULL where that is not measured
     cdef Counts counts
+    cdef Py_ssize_t bytes       # of the queued items, on an edge that is sized
     cdef WaitList putters
     cdef Wait* returning        # a putter that was rung to look again: until it has, nobody goes in before it
     cdef WaitList claim_waiters  # putters that wait for a claim to be released, not for room
@@ -95,7 +96,6 @@ cdef class EdgeContents:
     cdef int64_t next_expiry_ns  # no item of a keyed edge expires before
     cdef int64_t refused_ns     # when that began (REFUSED)
     cdef int64_t lane_refused_ns  # the same for control, 0 while nothing is refused there
-    cdef QueueTimes* times      # how long items lie here; NULL where that is not measured
     cdef int64_t owner          # token of the scheduler that runs this edge, 0 outside a run
     cdef bint sealed            # a run has ended here: the next one starts it afresh
     cdef readonly str id        # names both ends; set again when the edge's graph is registered

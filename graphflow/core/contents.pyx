@@ -35,9 +35,10 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
+from graphflow.core.histogram cimport sampled
 from graphflow.core.lock cimport acquire, peek, require
 from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
-from graphflow.core.queuetimes cimport forget_marks, item_entered, item_left, mark, unmark
+from graphflow.core.queuetimes cimport forget_marks, item_left, mark, unmark
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport MOVED, RETRY, Wait, Waiter, WaitState, enlist, ring
 
@@ -71,8 +72,8 @@ cdef class EdgeContents:
                 if self.data.count == 0 or expiry < self.next_expiry_ns:
                     self.next_expiry_ns = expiry
         self.data.push(held)
-        if self.times != NULL and item_entered(self.times):
-            mark(self.times, self.clock.now_ns())
+        if self.times != NULL and sampled(&self.times.sampler):
+            mark(self.times, self.data.count, self.clock.now_ns())
         self.bytes += size
         self.counts.offered += 1
         self.arrival(news)
@@ -202,7 +203,7 @@ cdef class EdgeContents:
         self.accepts_again()
         self.lane_accepts_again()
         if self.times != NULL:
-            forget_marks(self.times, 0)
+            forget_marks(self.times)
 
     # ======================================================================================== who waits
 
@@ -374,7 +375,7 @@ cdef class EdgeContents:
         self.data.count = kept
         self.next_expiry_ns = earliest
         if self.times != NULL:
-            forget_marks(self.times, kept)
+            forget_marks(self.times)
         self.reindex()
         return gone
 
@@ -421,8 +422,9 @@ cdef class EdgeContents:
         require((self.special & GETTERS != 0) == (self.getters.first != NULL), "GETTERS")
         require((self.special & LANE != 0) == (self.lane.count > 0), "LANE")
         require((self.special & CLAIMED != 0) == (self.claim != NULL), "CLAIMED")
-        if self.times != NULL:
-            require(self.times.entered - self.times.left == self.data.count, "times count what lies here")
+        if self.times != NULL and self.times.marks > 0:
+            position = self.times.due - self.times.left - 1
+            require(0 <= position < self.data.count, "a marked item lies here")
         if self.putters.first != NULL and self.putters.first.fixed:
             require(
                 not self.fits(self.putters.first.size) or self.data.count > self.data.mask, "I3 a waiting putter fits"

@@ -2,7 +2,7 @@ from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.faults cimport Faults
-from graphflow.core.histogram cimport Timed
+from graphflow.core.histogram cimport Timed, sampled
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport InletState
 from libc.stdint cimport int64_t
@@ -41,7 +41,13 @@ cdef class Handler(Faults):
     cdef Timed* handling            # how long on_message takes; NULL where that is not measured
     cdef bint is_source             # the node defines produce(); fixed
 
-    cdef int64_t timed_from(self) noexcept
+    cdef inline int64_t timed_from(self) noexcept:
+        # The time now, if this call is one that is timed; else 0.
+        if self.handling != NULL and sampled(&self.handling.sampler):
+            return self.dispatch.clock.now_ns()
+        return 0
+
+    cdef int handle_timed(self, str port, object item, int level) except -1
     cdef void timed_until_now(self, int64_t from_ns) noexcept
     cdef bint interrupted(self, int level) noexcept
     cdef int take_data(self, Inlet inlet, int quantum) except -1

@@ -22,7 +22,7 @@ from graphflow.core.contents cimport (
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire
 from graphflow.core.queue cimport EdgeQueue
-from graphflow.core.queuetimes cimport QueueTimes, forget_marks
+from graphflow.core.queuetimes cimport QueueTimes
 from graphflow.core.ring cimport Ring, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT
 
@@ -103,8 +103,6 @@ cdef class LeasedQueue(EdgeQueue):
         acquire(self.mu)
         before = self.times
         self.times = times
-        if times != NULL:
-            forget_marks(times, self.data.count)
         self.unlock()
         PyMem_Free(before)
         return 0

@@ -44,6 +44,7 @@ from graphflow.core.contents cimport (
     no_news,
 )
 from graphflow.core.entry cimport Entry
+from graphflow.core.histogram cimport sampled
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire
 from graphflow.core.policy cimport (
@@ -54,7 +55,7 @@ from graphflow.core.policy cimport (
     VERDICT_REPLACED,
     PolicyKind,
 )
-from graphflow.core.queuetimes cimport item_entered, item_left, mark, unmark
+from graphflow.core.queuetimes cimport item_left, mark, unmark
 from graphflow.core.ring cimport Ring, list_items, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
 
@@ -83,8 +84,8 @@ cdef class EdgeQueue(EdgeContents):
         acquire(self.mu)
         if not self.special & PUT_SLOW and self.data.count < self.limit and self.data.count <= self.data.mask:
             self.data.push(&mine)
-            if self.times != NULL and item_entered(self.times):
-                mark(self.times, self.clock.now_ns())
+            if self.times != NULL and sampled(&self.times.sampler):
+                mark(self.times, self.data.count, self.clock.now_ns())
             self.counts.offered += 1
             if self.data.count > self.counts.peak_depth:
                 self.counts.peak_depth = self.data.count

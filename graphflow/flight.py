@@ -1,7 +1,7 @@
 """The flight recorder's events as a value: to look through, as JSON, and as a trace that timeline viewers open.
 
-The core keeps the latest `SchedulerConfig.flight_recorder` events of a run in a ring (see core/recorder). A recording is
-a copy of it at one moment.
+The core keeps the latest `SchedulerConfig.flight_recorder` events of a run in a ring (see core/recorder). A recording
+is a copy of it at one moment.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class FlightEvent:
     the one before it on the same worker ended, or when the worker woke."""
     event: FlightKind
     worker: str | None
-    """"worker-0", "dedicated-1", "loop", ...; None for what no worker did (a tick that became due, a change of phase)."""
+    """"worker-0", "dedicated-1", "loop", ...; None for what no worker did (a tick became due, a phase began)."""
     node: str | None
     """Path of the node, where it is about one."""
     detail: str
@@ -69,9 +69,9 @@ class FlightRecording:
         }
 
     def write(self, folder: str | Path, name: str = "flight") -> list[Path]:
-        """Write `NAME.json` and `NAME.trace.json` (the Chrome format) into a folder, which is made; returns their paths.
+        """Write `NAME.json` and `NAME.trace.json` (the Chrome format) into a folder, which is made.
 
-        Raises OSError.
+        Returns the two paths. Raises OSError.
         """
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FOLDER_VARIABLE = "GRAPHFLOW_ARTIFACTS"
 
-_logs: RecentLogs | None = None
+_logs = RecentLogs(1000)
 _earlier: weakref.WeakSet[Scheduler] = weakref.WeakSet()  # those that existed before the present test
 
 
@@ -36,21 +36,17 @@ def folder_of(nodeid: str) -> Path:
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart() -> None:
     """Keep the latest log records, whatever a test does with logging."""
-    global _logs
-    _logs = RecentLogs(1000)
     logging.getLogger("graphflow").addHandler(_logs)
 
 
 def pytest_sessionfinish() -> None:
-    if _logs is not None:
-        logging.getLogger("graphflow").removeHandler(_logs)
+    logging.getLogger("graphflow").removeHandler(_logs)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
     _earlier.update(graphflow.scheduler._live)
-    if _logs is not None:
-        _logs.clear()
+    _logs.clear()
 
 
 @pytest.hookimpl(wrapper=True)

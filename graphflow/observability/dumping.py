@@ -1,4 +1,4 @@
-"""Everything that is known of a scheduler, written into a folder: for a failed test, a stalled service, a bug report."""
+"""Everything that is known of a scheduler, written into a folder: for a failed test, a stall, a bug report."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _LIBRARIES = ("cython", "pydantic", "prometheus-client", "opentelemetry-api", "p
 def dump(scheduler: Scheduler, folder: str | Path, *, seed: object = None) -> list[Path]:
     """Write what is known of a scheduler into `folder`, which is made; returns the paths of the files.
 
-    snapshot.json (see `Snapshot`), queues.json (who is ready, in what order, and what keeps the others), flight.json and
-    flight.trace.json (the flight recorder; the latter opens in Perfetto), flight-error.* and flight-stall.* where such
-    recordings were kept, logs.jsonl (what `RecentLogs` handlers hold), graph.mmd and graph.dot (the live picture),
-    config.json, about.json (versions, platform, and `seed`: that of the random choices of whoever calls).
+    snapshot.json (see `Snapshot`), queues.json (who is ready, in what order, and what keeps the others), flight.json
+    and flight.trace.json (the flight recorder; the latter opens in Perfetto), flight-error.* and flight-stall.* where
+    such recordings were kept, logs.jsonl (what `RecentLogs` handlers hold), graph.mmd and graph.dot (the live
+    picture), config.json, about.json (versions, platform, and `seed`: that of the caller's random choices).
 
     It may be called from any thread, in any state of the scheduler, and stops nothing. A part that cannot be had is
     named in errors.txt, the others are written all the same. Raises TypeError for what is no Scheduler, OSError if the

@@ -1,4 +1,4 @@
-"""A dump holds everything that is known of a scheduler, in any state; the test suite makes one for each failing test."""
+"""A dump holds everything that is known of a scheduler, in any state; the suite makes one for each failing test."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from typing import TYPE_CHECKING
@@ -46,7 +47,7 @@ def test_every_bucket_borders_on_the_next_and_is_a_sixteenth_wide_at_most() -> N
     for lower, upper, _ in buckets:
         assert lower < upper
         assert upper - lower <= max(lower / 16, 1e-9) * (1 + 1e-9)
-    for (_, upper, _), (lower, _, _) in zip(buckets, buckets[1:], strict=False):
+    for (_, upper, _), (lower, _, _) in itertools.pairwise(buckets):
         assert upper <= lower * (1 + 1e-9)
     assert sum(count for _, _, count in buckets) == len(values)
 

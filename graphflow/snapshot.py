@@ -113,7 +113,8 @@ class NodeSnapshot:
     """Workers (or coroutines) inside it."""
     max_concurrency: int
     messages: int
-    """Taken from its edges: handled + failed + dead_lettered + in_handler + held + abandoned."""
+    """Done with: handled + failed + dead_lettered + abandoned. What its edges have delivered is this, and what is
+    in_handler and held."""
     handled: int
     failed: int
     """Given up after an error."""

@@ -90,8 +90,7 @@ def survey_node(Cell cell):
             last_error=type(cell.errors[-1]).__name__ if cell.errors else None,
             handler_time=distribution(&cell.handling.times) if cell.handling != NULL else None,
         )
-    fields["messages"] = sum(
-        fields[name] for name in ("handled", "failed", "dead_lettered", "in_handler", "held", "abandoned"))
+    fields["messages"] = sum(fields[name] for name in ("handled", "failed", "dead_lettered", "abandoned"))
     return fields
 
 

@@ -114,7 +114,7 @@ def test_a_snapshot_does_not_change_when_the_graph_goes_on() -> None:
         scheduler.input("in").put_many(range(50))
         gate.expect(51)
         assert before.to_dict() == kept
-        assert scheduler.snapshot().nodes["gate"].messages == 51
+        until(lambda: scheduler.snapshot().nodes["gate"].messages == 51)
 
 
 def test_the_name_is_the_configured_one_else_the_first_graphs() -> None:

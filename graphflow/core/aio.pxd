@@ -18,7 +18,6 @@ cdef class Flight:
     cdef bint cancelled             # by the run
     cdef bint begun                 # its first step has run
     cdef object doomed              # what was thrown in before that
-    cdef int64_t entered_ns         # when it took that place
     cdef bint inside                # it holds a place inside the node, as a worker would
 
     cdef object step(self, object call, object argument)
@@ -30,7 +29,6 @@ cdef class Flight:
 
 cdef class AsyncCell(StagedCell):
     cdef object loop                # None before the loop's thread runs
-    cdef int64_t entered_ns         # when the loop's present turn began
     cdef unsigned long loop_thread  # where it runs; read by the watchdog
     cdef set flights                # under way
     cdef Flight feeder              # of the source

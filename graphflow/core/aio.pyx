@@ -24,7 +24,6 @@ from graphflow.core.state cimport (
     START_HOOK,
     STOP_HOOK,
     Hook,
-    Stint,
 )
 
 from graphflow.values import Values
@@ -96,7 +95,7 @@ cdef class Flight:
         """Give up the place inside the node."""
         if self.inside:
             self.inside = False
-            self.cell.dispatch.end_turn(self.cell.state, False, 0, 0, self.entered_ns, NULL)
+            self.cell.dispatch.end_turn(self.cell.state, False, 0, 0, NULL)
             self.cell.engine.announce()
         return 0
 
@@ -113,7 +112,6 @@ cdef class AsyncCell(StagedCell):
         flight.call = call
         flight.hook = hook
         flight.inside = inside
-        flight.entered_ns = self.entered_ns
         if call is not None:
             flight.message = call.message
             flight.level = call.state.level
@@ -124,10 +122,6 @@ cdef class AsyncCell(StagedCell):
         return flight
 
     # ======================================================================================== what a turn starts
-
-    cdef int turn(self, Stint* me) except -1:
-        self.entered_ns = me.since_ns
-        return StagedCell.turn(self, me)
 
     cdef bint begin(self, Call call) except -1:
         self.attempt_begins(call)
@@ -151,7 +145,6 @@ cdef class AsyncCell(StagedCell):
         self.let_go(parked)
         self.progress(flight)
         flight.inside = True
-        flight.entered_ns = self.entered_ns
         open_gate(flight)
         return True
 

@@ -7,7 +7,6 @@ cdef struct Turn:
     int left                # of its batch
     int lanes_done          # control messages that the dispatcher has not been told of
     bint cut                # for something more urgent
-    int64_t entered_ns      # when it began
     bint carried            # a coroutine goes on with it: the worker does not leave the node
 
 cdef class Cell(Handler):

@@ -50,7 +50,6 @@ cdef class Cell(Handler):
         cdef void* outer = context.turn
         cdef void* outer_call = context.call
         cdef Turn turn
-        turn.entered_ns = me.since_ns
         turn.lanes_done = 0
         turn.cut = turn.carried = False
         turn.left = self.state.batch_left if self.state.limit == 1 else self.dispatch.batch
@@ -67,7 +66,7 @@ cdef class Cell(Handler):
         if turn.carried:
             self.dispatch.turn_carried(self.state, me)
         else:
-            self.dispatch.end_turn(self.state, turn.cut, turn.left, turn.lanes_done, turn.entered_ns, me)
+            self.dispatch.end_turn(self.state, turn.cut, turn.left, turn.lanes_done, me)
         return 0
 
     cdef int crash(self, object error) except -1:

@@ -132,7 +132,6 @@ cdef class EdgeContents:
     cdef void remove(self, PyObject** held, bint delivered) noexcept
     cdef void accepts_again(self) noexcept
     cdef void lane_accepts_again(self) noexcept
-    cdef void cleared(self) noexcept
     cdef int64_t blocked_ns(self) noexcept
     cdef int refuse(self, Wait* wait, bint want_room, bint control) noexcept
     cdef int await_claim(self, Wait* wait, bint want_room) noexcept

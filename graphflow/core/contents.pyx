@@ -198,13 +198,6 @@ cdef class EdgeContents:
                 self.remove(&list_items(many)[position], False)
         self.counts.replaced += count
 
-    cdef void cleared(self) noexcept:
-        """Under the lock: everything was taken out at once."""
-        self.accepts_again()
-        self.lane_accepts_again()
-        if self.times != NULL:
-            forget_marks(self.times)
-
     # ======================================================================================== who waits
 
     cdef void room_made(self, News* news) noexcept:

@@ -17,7 +17,7 @@ cdef class Dispatch(Calls):
     cdef void source_ended(self, NodeState* node) noexcept
     cdef void set_held(self, NodeState* node, bint held, bint control_held, int masks, int level) noexcept
     cdef void end_turn(
-        self, NodeState* node, bint cut, int batch_left, int lanes_done, int64_t entered_ns, Stint* me
+        self, NodeState* node, bint cut, int batch_left, int lanes_done, Stint* me
     ) noexcept
     cdef void turn_carried(self, NodeState* node, Stint* me) noexcept
     cdef void note(self, EventKind kind, NodeState* node, int detail) noexcept

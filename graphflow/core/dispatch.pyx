@@ -131,7 +131,7 @@ cdef class Dispatch(Calls):
         """Under the lock: count a turn that begins."""
         node.turns += 1
         node.crew.turns[node.turn_level] += 1
-        node.entered_ns += <uint64_t>me.since_ns
+        node.spent_ns -= <uint64_t>me.since_ns
         if node.ready_ns != 0:
             record(&self.latency.times, self.clock.now_ns() - node.ready_ns)
             node.ready_ns = 0
@@ -281,14 +281,13 @@ cdef class Dispatch(Calls):
         self.unlock()
 
     cdef void end_turn(
-        self, NodeState* node, bint cut, int batch_left, int lanes_done, int64_t entered_ns, Stint* me
+        self, NodeState* node, bint cut, int batch_left, int lanes_done, Stint* me
     ) noexcept:
         """Somebody leaves the node: the worker `me`, or a coroutine (NULL) that went on with its turn. A cut turn goes
         on at the head of its band with the rest of its batch, if that has begun."""
         cdef int64_t now = self.clock.now_ns()
         acquire(self.mu)
-        node.busy_ns += now - entered_ns
-        node.entered_ns -= <uint64_t>entered_ns
+        node.spent_ns += <uint64_t>now
         if me != NULL:
             me.since_ns = now
             self.recorder.note(TURN_ENDS, now, me.worker, node.index, cut)

@@ -22,7 +22,7 @@ from graphflow.core.contents cimport (
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire
 from graphflow.core.queue cimport EdgeQueue
-from graphflow.core.queuetimes cimport QueueTimes
+from graphflow.core.queuetimes cimport QueueTimes, forget_marks
 from graphflow.core.ring cimport Ring, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT
 
@@ -156,7 +156,8 @@ cdef class LeasedQueue(EdgeQueue):
         if index is not None:
             self.index.adopt(index)
         self.bytes = 0
-        self.cleared()
+        if self.times != NULL:
+            forget_marks(self.times)
         self.special &= ~LANE
         self.counts.offered += deferred
         if dropped:

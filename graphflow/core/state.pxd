@@ -145,8 +145,8 @@ cdef struct NodeState:
     CallBook book
     # counted for snapshots
     int64_t turns
-    int64_t busy_ns         # of the turns that have ended
-    uint64_t entered_ns     # sum of the times at which those inside entered; wraps, as do the differences with it
+    uint64_t spent_ns       # the times at which somebody left it, less those at which somebody entered; it wraps, and is
+                            # the time spent inside when the present time is added for each who is there still
     int64_t ready_ns        # when it was queued, if this wait is timed; else 0
 
 cdef struct NodeList:

@@ -78,8 +78,7 @@ def survey_node(Cell cell):
         fields.update(cell.counts())
         state = cell.state
         acquire(cell.dispatch.mu)
-        busy_ns = state.busy_ns + <int64_t>(
-            <uint64_t>state.running * <uint64_t>cell.dispatch.clock.now_ns() - state.entered_ns)
+        busy_ns = <int64_t>(state.spent_ns + <uint64_t>state.running * <uint64_t>cell.dispatch.clock.now_ns())
         turns = state.turns
         running = state.running
         doing = state_of(state)

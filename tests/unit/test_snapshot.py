@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 import time
 from typing import Any
 
 import pytest
+from edges import waiting_put
 from graphs import (
     DEADLINE_S,
     Collect,
@@ -28,6 +28,7 @@ from graphflow import (
     Block,
     Coalesce,
     Drop,
+    EdgeSnapshot,
     ErrorPolicy,
     Latest,
     Message,
@@ -357,6 +358,15 @@ def test_loop_latency_is_the_wait_for_a_worker() -> None:
     assert latency.count < 200
 
 
+def test_about_one_wait_in_64_is_timed_each_by_itself() -> None:
+    scheduler = scheduler_of(chain(Source("a", range(5000)), Map("b"), Collect("c"), capacity=1), workers=1)
+    scheduler.run()
+    snapshot = scheduler.snapshot()
+    turns, latency = sum(snapshot.scheduler.turns.values()), snapshot.scheduler.loop_latency
+    assert turns / 64 * 0.6 < latency.count < turns / 64 * 1.5
+    assert latency.sum < snapshot.run_s  # one worker: no two of them at once
+
+
 def test_the_time_of_a_run_stands_still_when_it_has_ended() -> None:
     scheduler = scheduler_of(chain(Source("a", range(10)), Collect("b")))
     scheduler.run()
@@ -425,22 +435,24 @@ def test_blocked_time_runs_from_the_refusal_to_the_next_room() -> None:
 
 
 def test_an_edge_with_waiting_putters_is_blocked_until_the_last_is_in() -> None:
-    gate, scheduler = gated(capacity=1)
+    _, scheduler = gated(capacity=1)
+    scheduler.pause("gate")
     with scheduler:
-        held(gate, scheduler)
-        inlet = scheduler.input("in")
-        inlet.put(1)
-        threads = [threading.Thread(target=inlet.put, args=(number,)) for number in range(2)]
-        for thread in threads:
-            thread.start()
-        until(lambda: scheduler.snapshot().edges["input:in->gate:in"].blocked == 2)
-        gate.opened.set()
-        gate.expect(4)
-        for thread in threads:
-            thread.join(DEADLINE_S)
-        edge = scheduler.snapshot().edges["input:in->gate:in"]
-    assert not edge.blocked_now
-    assert edge.blocked_s > 0
+        edge = scheduler.input("in").edge
+        edge.put(1)
+        calls = [waiting_put(edge, number) for number in range(2)]
+
+        def seen() -> EdgeSnapshot:
+            return scheduler.snapshot().edges["input:in->gate:in"]
+
+        assert (seen().blocked, seen().blocked_now) == (2, True)
+        assert edge.try_get() is not None
+        assert (seen().offered, seen().depth, seen().blocked_now) == (2, 1, True)  # the other one waits still
+        assert edge.try_get() is not None
+        assert [call.outcome() for call in calls] == [PutResult.OK, PutResult.OK]
+        assert edge.try_get() is not None
+        assert not seen().blocked_now
+        assert seen().blocked_s > 0
 
 
 def test_a_full_control_lane_is_blocked_time_too() -> None:
@@ -610,6 +622,26 @@ def test_items_that_are_not_delivered_are_not_timed(policy: Any) -> None:
     times = scheduler.snapshot().edges["input:in->gate:in"].time_in_queue
     assert times is not None
     assert 1 <= times.count <= 5
+
+
+def test_items_that_expire_between_others_leave_no_time_behind() -> None:
+    graph = Subgraph.from_nodes("g", [Collect("sink")])
+    graph.expose_input("in", "sink:in", policy=Coalesce(lambda old, new: new, key=lambda value: value), ttl_s=0.02)
+    scheduler = scheduler_of(graph, metrics=True)
+    scheduler.pause("sink")
+    with scheduler:
+        edge = scheduler.input("in").edge
+        for number in range(5):
+            edge.try_put(number)
+        until(lambda: edge.stats().expired == 5)
+        began = time.monotonic()
+        while edge.stats().delivered < 200:  # some of these are timed
+            edge.try_put(1)
+            edge.try_get()
+        longest = time.monotonic() - began
+        times = scheduler.snapshot().edges["input:in->sink:in"].time_in_queue
+    assert times is not None
+    assert times.max <= longest
 
 
 def test_a_foreign_get_is_timed_like_a_handler() -> None:

@@ -1,0 +1,52 @@
+"""Each example of the pages in docs/ runs by itself, and prints what the page says: in the text block after it, where
+`...` stands for anything."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+EXAMPLE = re.compile(r"```python\n(.*?)```\n+(?:```text\n(.*?)```)?", re.DOTALL)
+
+
+def examples() -> list[object]:
+    found = []
+    for page in PAGES:
+        for number, (code, printed) in enumerate(EXAMPLE.findall(page.read_text()), start=1):
+            found.append(pytest.param(code, printed, id=f"{page.stem}-{number}"))
+    return found
+
+
+def matches(printed: str, line: str) -> bool:
+    pattern = ".*".join(re.escape(part) for part in line.split("..."))
+    return re.fullmatch(pattern, printed) is not None
+
+
+@pytest.mark.parametrize(("code", "printed"), examples())
+def test_an_example_prints_what_the_page_says(code: str, printed: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    lines, said = done.stdout.splitlines(), printed.splitlines()
+    assert len(lines) == len(said), done.stdout
+    assert [pair for pair in zip(lines, said, strict=True) if not matches(*pair)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_page_has_an_example_and_is_short(page: Path) -> None:
+    text = page.read_text()
+    assert EXAMPLE.search(text)
+    assert len(text.splitlines()) <= 150

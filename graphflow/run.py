@@ -17,7 +17,7 @@ from graphflow.core.survey import note_stall, survey_flight
 from graphflow.core.watch import observe
 from graphflow.flight import FlightEvent, FlightRecording
 from graphflow.latch import Latch
-from graphflow.logs import safe_log
+from graphflow.logs import say
 from graphflow.report import ShutdownReport
 from graphflow.watchdog import Watchdog
 
@@ -55,7 +55,7 @@ class Run:
         self._lasted_s: float | None = None  # set when it has ended
         self._timeout_s = config.shutdown_timeout_s
         self._workers = config.workers
-        self._watchdog = None if config.watchdog_s is None else Watchdog(config.watchdog_s)
+        self._watchdog = None if config.watchdog_s is None else Watchdog(config.watchdog_s, name)
         self.kept_recordings: dict[str, FlightRecording] = {}  # the latest of each reason
         self._flight_folder = config.flight_folder
         self._flights_written = 0
@@ -130,7 +130,7 @@ class Run:
     def _begin(self) -> None:
         self.engine.attach()
         self.engine.begin()
-        safe_log(log, logging.INFO, "run started", extra={"event": "run_started", "graph": self.name})
+        say(log, "run_started", "%s: run started", self.name, graph=self.name)
 
     def request_stop(self, reason: str, *, drain: bool, timeout: float | None) -> None:
         """Ask for a stop and return at once; takes no lock that a signal handler could find held."""
@@ -142,10 +142,21 @@ class Run:
         while (errand := self.engine.keep()) != "leave":
             if errand == "look":
                 self._look()
+            elif errand == "tell":
+                self._tell_phases()
             else:
                 self._add_worker()
+        self._tell_phases()
         self._look()  # what has moved since the last look has cleared
         self._conclude()
+
+    def _tell_phases(self) -> None:
+        """Log the phases that have begun since the last time."""
+        for phase in self.engine.new_phases():
+            say(log, f"run_{phase}", "%s: run is %s (%s)", self.name, phase, self._reason(), graph=self.name)
+
+    def _reason(self) -> str:
+        return "error" if self.engine.failure is not None else self.reason or "completed"
 
     def _look(self) -> None:
         """Let the watchdog look; an error in it is logged and stops nobody."""
@@ -157,9 +168,7 @@ class Run:
                 if found:
                     self._keep_recording("stall")
         except Exception:
-            safe_log(
-                log, logging.ERROR, "the watchdog could not look", exc_info=True, extra={"event": "watchdog_error"}
-            )
+            say(log, "watchdog_error", "the watchdog could not look", exc_info=True, graph=self.name)
 
     @property
     def status(self) -> str:
@@ -200,13 +209,13 @@ class Run:
             return
         self._flights_written += 1
         name = re.sub(r"[^\w.-]", "_", f"{self.name}-{reason}-{self._flights_written}")
-        extra = {"event": "flight_recorded", "graph": self.name, "reason": reason}
         try:
             path, _ = recording.write(self._flight_folder, name)
         except OSError as error:
-            safe_log(log, logging.ERROR, "the flight recording cannot be written: %s", error, extra=extra)
+            about = {"graph": self.name, "reason": reason}
+            say(log, "flight_not_recorded", "the flight recording cannot be written: %s", error, **about)
         else:
-            safe_log(log, logging.INFO, "flight recording in %s", path, extra=extra)
+            say(log, "flight_recorded", "flight recording in %s", path, graph=self.name, reason=reason)
 
     def _add_worker(self) -> None:
         """Every worker is inside a node that does not return, and another node waits for its on_stop."""
@@ -214,7 +223,8 @@ class Run:
         try:
             thread.start()
         except RuntimeError:
-            safe_log(log, logging.WARNING, "no thread could be started for the remaining stop hooks", exc_info=True)
+            why = "no thread could be started for the remaining stop hooks"
+            say(log, "no_thread", why, exc_info=True, graph=self.name)
         else:
             self._threads.append(thread)
 
@@ -232,16 +242,16 @@ class Run:
             self.report = self._make_report(undelivered, abandoned)
             self._lasted_s = time.monotonic() - self._began
             self.ended.set()
-            safe_log(log, logging.INFO, "run ended: %s", self.report, extra={"event": "run_ended", "graph": self.name})
+            fields = {"graph": self.name, "reason": self.report.reason, "complete": self.report.complete}
+            say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)
 
     def _make_report(self, undelivered: dict[str, int], abandoned: tuple[str, ...]) -> ShutdownReport:
         engine = self.engine
         cells = engine.cells
-        reason = "error" if engine.failure is not None else self.reason or "completed"
         return ShutdownReport(
             complete=not (undelivered or abandoned or engine.timed_out) and not any(cell.abandoned for cell in cells),
             timed_out=engine.timed_out,
-            reason=reason,
+            reason=self._reason(),
             undelivered=undelivered,
             errors={cell.path: tuple(cell.errors) for cell in cells if cell.errors},
             error_counts={cell.path: cell.error_count for cell in cells if cell.error_count},

@@ -22,6 +22,7 @@ from graphflow.core.edge import Edge
 from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
 from graphflow.flight import FlightRecording
 from graphflow.handles import Input, Output
+from graphflow.logs import say
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
@@ -86,7 +87,7 @@ class Scheduler:
             self._refuse_running("register")
             self._checked([*self._items, item])
             for issue in check([item]):
-                log.warning("%s", issue, extra={"event": "graph_warning", "code": issue.code})
+                say(log, "graph_warning", "%s", issue, code=issue.code, graph=self.config.name or item.name)
             self._plan = plan([*self._items, item])
             self._items.append(item)
 
@@ -331,6 +332,8 @@ class Scheduler:
             self._edge(edge_id)
             assert self._run is not None
             self._run.engine.set_band(edge_id, checked)
+            about = {"graph": self.name, "edge_id": edge_id, "band": checked.name.lower()}
+            say(log, "priority_changed", "%s: now %s", edge_id, checked.name, **about)
         self._bands[edge_id] = checked
 
     def set_capacity(self, edge_id: str, capacity: int) -> None:
@@ -343,6 +346,8 @@ class Scheduler:
         self._refuse_child()
         if self.is_running():
             self._edge(edge_id).set_capacity(capacity)
+            about = {"graph": self.name, "edge_id": edge_id, "capacity": capacity}
+            say(log, "capacity_changed", "%s: capacity is now %d", edge_id, capacity, **about)
         self._capacities[edge_id] = capacity
 
     def pause(self, node: str | Node | None = None) -> None:

@@ -11,7 +11,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphflow.logs import safe_log
+from graphflow.logs import say
 from graphflow.stacks import stack_of
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ class Stall:
 class Watchdog:
     """Remembers what has moved, and what it has said. Only the keeper calls `look`."""
 
-    def __init__(self, watchdog_s: float) -> None:
+    def __init__(self, watchdog_s: float, graph: str = "") -> None:
         self.watchdog_s = watchdog_s
+        self.graph = graph  # the scheduler's name, for logs
         self._hooks: dict[tuple[str, int], float] = {}  # when each was first seen
         self._edges: dict[str, tuple[int, float]] = {}  # how many were taken, and since when so many
         self._dropped: dict[str, tuple[int, float]] = {}  # the same for drops into the edges of stopped nodes
@@ -230,14 +231,8 @@ class Watchdog:
         self._say("stall_cleared", f"no longer stalled after {seconds}: {where}", now, stall)
 
     def _say(self, event: str, message: str, now: float, stall: Stall) -> None:
-        extra = {
-            "event": event,
-            "kind": stall.kind,
-            "node": stall.node,
-            "edge_id": stall.edge_id,
-            "seconds": now - stall.since,
-        }
-        safe_log(log, logging.WARNING, "%s", message, extra=extra)
+        about = {"kind": stall.kind, "node": stall.node, "edge_id": stall.edge_id, "seconds": now - stall.since}
+        say(log, event, "%s", message, graph=self.graph, **about)
 
 
 def _holds(edge: EdgeSeen) -> bool:

@@ -47,9 +47,8 @@ from graphflow.core.queue cimport EdgeQueue, unwrap
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport Wait
 
-from graphflow.brief import brief
 from graphflow.errors import SchemaError
-from graphflow.logs import safe_log
+from graphflow.logs import say
 
 cdef extern from "pythread.h":
     unsigned long PyThread_get_thread_ident() nogil
@@ -272,8 +271,9 @@ cdef int merge(EdgeQueue queue, Attempt attempt, object policy, bint strict) exc
             here().asking -= 1
         if queue.spec is not None and not is_error(new) and not queue.spec.accepts(payload):
             raise SchemaError(
-                f"the merge function {(<Coalesce>policy).fn!r} returned {brief(payload)}, which does not match the "
-                f"schema {queue.spec.schema!r}; return a payload of the edge's schema"
+                f"the merge function {(<Coalesce>policy).fn!r} returned a payload of type "
+                f"{type(payload).__name__}, which does not match the schema {queue.spec.schema!r}; return one of the "
+                f"edge's schema"
             )
         item = (<Message>new).with_payload(payload) if isinstance(new, Message) else payload
         if item is None:
@@ -315,9 +315,9 @@ cdef int failed_merge(EdgeQueue queue, object policy, object error) except -1:
     acquire(queue.mu)
     queue.counts.merge_errors += 1
     queue.unlock()
-    safe_log(
-        log, logging.ERROR, "%s: the merge function %r raised; the newcomer takes the item's place",
-        queue.id, policy.fn, exc_info=error, extra={"event": "merge_error", "edge_id": queue.id},
+    say(
+        log, "merge_error", "%s: the merge function %r raised; the newcomer takes the item's place",
+        queue.id, policy.fn, exc_info=error, edge_id=queue.id,
     )
     return 0
 

@@ -58,8 +58,11 @@ class Engine:
     def work(self, crew_index: int, worker: int) -> None:
         """A worker's life: run what its crew has ready, sleep when there is nothing, return when the run has ended."""
 
-    def keep(self) -> Literal["leave", "add worker", "look"]:
+    def keep(self) -> Literal["leave", "add worker", "look", "tell"]:
         """The keeper's life: returns what is to be done before it is called again; "leave": the run has ended."""
+
+    def new_phases(self) -> list[Literal["draining", "stopping"]]:
+        """Names of the phases that have begun since the last call."""
 
     def now(self) -> float:
         """Seconds on the clock of the run."""

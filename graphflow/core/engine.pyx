@@ -18,7 +18,7 @@ from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Inlet
 from graphflow.core.histogram cimport new_timed
-from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, Errand
+from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, LOOK, TELL, Errand
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring
@@ -50,6 +50,8 @@ cdef dict PHASES = {
     STARTING: "starting", RUNNING: "running", DRAINING: "draining", STOPPING: "stopping", ENDED: "stopped",
 }
 
+
+cdef dict ERRANDS = {LEAVE: "leave", ADD_WORKER: "add worker", LOOK: "look", TELL: "tell"}
 
 cdef enum:
     LOOKS = 4       # of the watchdog in the time after which it speaks
@@ -246,12 +248,17 @@ cdef class Engine:
             release_cell(cell)
 
     def keep(self):
-        """The keeper's life: timers and deadlines. Returns "leave" when the run has ended; "add worker" or "look" is to
-        be done before it is called again."""
+        """The keeper's life: timers and deadlines. Returns "leave" when the run has ended; "add worker", "look" or "tell"
+        (of new_phases) is to be done before it is called again."""
         cdef Errand errand
         with nogil:
             errand = self.dispatch.keep()
-        return "leave" if errand == LEAVE else "add worker" if errand == ADD_WORKER else "look"
+        return ERRANDS[errand]
+
+    def new_phases(self):
+        """Names of the phases, "draining" and "stopping", that have begun since the last call."""
+        cdef int phases = self.dispatch.take_new_phases()
+        return [PHASES[phase] for phase in (DRAINING, STOPPING) if phases >> <int>phase & 1]
 
     def now(self):
         """Seconds on the clock of the run."""

@@ -5,7 +5,6 @@ from libc.stdint cimport int64_t
 cdef class Faults(Sender):
     # Only a worker inside the node touches it, unless said otherwise.
     cdef readonly object node
-    cdef object engine
     cdef object error_policy        # graphflow.ErrorPolicy; fixed
     cdef bint has_on_error          # the node defines it; fixed
     # counters: atomic, as several workers may be inside; read by anybody
@@ -23,10 +22,11 @@ cdef class Faults(Sender):
     ) except -1
     cdef bint is_fatal(self, object error) except -1
     cdef int tell_on_error(self, object error, Message message) except -1
-    cdef int note_error(self, str hook, object error) except -1
+    cdef int note_error(self, str hook, object error, Message message=*, str port=*) except -1
     cdef bint govern(self, object error, Message message, str port, int attempts) except -1
     cdef bint dead_letter(self, str out, object error, Message message, str port, int attempts) except -1
     cdef int post(self, tuple outlets, Message letter) except -1
-    cdef int report(self, str hook, object error) except -1
+    cdef dict about(self, Message message, str port)
+    cdef int report(self, str hook, object error, Message message=*, str port=*) except -1
     cdef int say_stopped(self, object error) except -1
     cdef int stop_here(self) except -1

@@ -13,7 +13,7 @@ from graphflow.core.recorder cimport NODE_ERROR
 from graphflow.core.sender cimport Outlet, Sender, prepare_all
 
 from graphflow.error_policy import DeadLetter
-from graphflow.logs import safe_log
+from graphflow.logs import say
 
 cdef enum:
     ERRORS_KEPT = 8             # exceptions kept of each node; all are counted
@@ -40,7 +40,7 @@ cdef class Faults(Sender):
     ) except -1:
         """An error that on_error has seen stands: it is noted, and the policy decides what becomes of the message."""
         cdef bint lettered = False
-        self.note_error(hook, error)
+        self.note_error(hook, error, message, port)
         if governed:
             lettered = self.govern(error, message, port, attempts)
         if lettered:
@@ -63,14 +63,14 @@ cdef class Faults(Sender):
             try:
                 self.node.on_error(error, message)
             except BaseException as second:
-                self.report("on_error", second)
+                self.report("on_error", second, message)
         return 0
 
-    cdef int note_error(self, str hook, object error) except -1:
+    cdef int note_error(self, str hook, object error, Message message=None, str port=None) except -1:
         """Count, log and keep an error."""
         add(self.error_count, 1)
         self.dispatch.note(NODE_ERROR, self.state, 0)
-        self.report(hook, error)
+        self.report(hook, error, message, port)
         if len(self.errors) < ERRORS_KEPT:
             self.errors.append(release_frames(error))
         return 0
@@ -101,7 +101,7 @@ cdef class Faults(Sender):
         try:
             self.post(self.outlets_of(out), letter)
         except Exception as second:
-            self.report("the dead letter of an error", second)
+            self.report("the dead letter of an error", second, message, port)
             return False
         return True
 
@@ -113,9 +113,9 @@ cdef class Faults(Sender):
         return 0
 
     cdef int say_stopped(self, object error) except -1:
-        safe_log(
-            log, logging.WARNING, "node %s is stopped by its error policy after %s; what is queued for it is dropped",
-            self.path, type(error).__name__, extra={"event": "node_stopped", "node": self.path},
+        say(
+            log, "node_stopped", "node %s is stopped by its error policy after %s; what is queued for it is dropped",
+            self.path, type(error).__name__, graph=self.engine.name, node=self.path,
         )
         return 0
 
@@ -123,16 +123,26 @@ cdef class Faults(Sender):
         """STOP_NODE: the node takes nothing more."""
         return 0
 
-    cdef int report(self, str hook, object error) except -1:
+    cdef dict about(self, Message message, str port):
+        """The fields of a log record about this node, and the message that it is at. An error is rare enough to make a
+        trace id for."""
+        fields = {"graph": self.engine.name, "node": self.path}
+        if message is not None:
+            fields["trace_id"] = message.get_trace_id()
+        if port is not None:
+            fields["port"] = port
+        return fields
+
+    cdef int report(self, str hook, object error, Message message=None, str port=None) except -1:
         """Log an error of the node; a flood of them is thinned out, and says so."""
         cdef int64_t count = self.error_count
         if count > ERRORS_LOGGED and count & (count - 1):
             return 0
-        safe_log(
-            log, logging.ERROR, "node %s: %s raised %s (error %d of this node)%s",
+        say(
+            log, "node_error", "node %s: %s raised %s (error %d of this node)%s",
             self.path, hook, type(error).__name__, count,
             "; from here on only errors 32, 64, 128, ... are logged" if count == ERRORS_LOGGED else "",
-            exc_info=error, extra={"event": "node_error", "node": self.path, "hook": hook},
+            exc_info=error, hook=hook, errors=count, **self.about(message, port),
         )
         return 0
 

@@ -23,7 +23,7 @@ from graphflow.core.state cimport (
     PAUSED,
 )
 
-from graphflow.logs import safe_log
+from graphflow.logs import say
 
 cdef extern from "Python.h":
     bint PyGen_CheckExact(object value) noexcept
@@ -178,10 +178,10 @@ cdef class Handler(Faults):
         self.refuse_coroutine(result, hook)
         if result is not None and not self.warned:
             self.warned = True
-            safe_log(
-                log, logging.WARNING,
+            say(
+                log, "ignored_return",
                 "node %s: what %s returns is ignored (a value of type %s); use emit() or yield",
-                self.path, hook, type(result).__name__, extra={"event": "ignored_return", "node": self.path},
+                self.path, hook, type(result).__name__, graph=self.engine.name, node=self.path, hook=hook,
             )
         return False
 

@@ -21,7 +21,6 @@ from graphflow.core.policy cimport (
 )
 from graphflow.core.waiter cimport Wait
 
-from graphflow.brief import brief
 from graphflow.errors import SchemaError
 
 cdef Py_ssize_t LARGEST_ITEM = 2**40     # bytes, where no max_bytes bounds the sum: so many do not fit into memory
@@ -67,7 +66,7 @@ cdef class CheckedQueue(LeasedQueue):
     cdef object mismatch(self, object payload):
         return SchemaError(
             f"{self.id}: a payload of type {type(payload).__name__} does not match the schema "
-            f"{self.spec.schema!r} of port {self.spec.name!r}: {brief(payload)}"
+            f"{self.spec.schema!r} of port {self.spec.name!r}"
         )
 
     cdef Py_ssize_t measure(self, object payload, bint bound) except -1:

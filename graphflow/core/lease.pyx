@@ -21,6 +21,7 @@ from graphflow.core.contents cimport (
 )
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire
+from graphflow.core.losses cimport LOST_CLOSED, lost
 from graphflow.core.queue cimport EdgeQueue
 from graphflow.core.queuetimes cimport QueueTimes, forget_marks
 from graphflow.core.ring cimport Ring, new_ring
@@ -167,6 +168,8 @@ cdef class LeasedQueue(EdgeQueue):
         else:
             self.counts.undelivered += left
         self.unlock()
+        if dropped and left > 0:
+            lost(self, LOST_CLOSED)
         return 0
 
     cdef int leave(self, int64_t deferred) except -1:

@@ -7,11 +7,13 @@ cdef enum Errand:
     LEAVE           # the run has ended
     ADD_WORKER      # a stop hook is due and every worker is inside a node
     LOOK            # the watchdog's look is due
+    TELL            # a phase has begun that the log is to tell of
 
 cdef class Lifecycle(Readiness):
     # With the GIL (or attached); each takes the lock.
     cdef void begin(self) noexcept
     cdef void hook_done(self, NodeState* node, Hook hook, bint failed) noexcept
+    cdef int take_new_phases(self) noexcept
     cdef void request_stop(self, bint drain, int64_t drain_deadline_ns, int64_t deadline_ns) noexcept
 
     # Without the GIL; takes the lock.

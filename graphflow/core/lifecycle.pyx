@@ -300,6 +300,9 @@ cdef class Lifecycle(Readiness):
                 self.watch_due_ns = now + self.watch_ns if self.busy_nodes > 0 else <int64_t>NEVER
                 errand = LOOK
                 break
+            if self.phases_new != 0:
+                errand = TELL
+                break
             if self.phase != ENDED:
                 self.keeper_until_ns = self.keeper_due(now)
                 if self.keeper_until_ns > now:
@@ -307,6 +310,15 @@ cdef class Lifecycle(Readiness):
                 self.keeper_until_ns = 0
         self.unlock()
         return errand
+
+    cdef int take_new_phases(self) noexcept:
+        """Bits of the phases that have begun since the last time."""
+        cdef int phases
+        acquire(self.mu)
+        phases = self.phases_new
+        self.phases_new = 0
+        self.unlock()
+        return phases
 
     cdef void fire(self, Timer* timer, int64_t now) noexcept nogil:
         """Under the lock: a timer is due. A tick is armed again on its grid, missed ones passed over."""

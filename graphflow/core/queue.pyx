@@ -47,6 +47,7 @@ from graphflow.core.entry cimport Entry
 from graphflow.core.histogram cimport sampled
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire
+from graphflow.core.losses cimport LOST_CLOSED, LOST_DROPPED, LOST_ERROR, LOST_EXPIRED, LOST_REPLACED, lost
 from graphflow.core.policy cimport (
     POLICY_DROP,
     POLICY_LATEST,
@@ -162,6 +163,8 @@ cdef class EdgeQueue(EdgeContents):
         if starved:
             self.settle()
         self.tell(&news)
+        if answer == VERDICT_DROPPED or answer == VERDICT_REPLACED:
+            lost(self, LOST_DROPPED if answer == VERDICT_DROPPED else LOST_REPLACED)
         return answer
 
     cdef int enter_not(self, bint dropped, Wait* wait, bint want_room) except -1:
@@ -177,6 +180,8 @@ cdef class EdgeQueue(EdgeContents):
             answer = self.refuse(wait, want_room, False)
         self.came_back(wait, answer)
         self.unlock()
+        if answer == VERDICT_DROPPED:
+            lost(self, LOST_DROPPED)
         return answer
 
     cdef int note_dropped(self, bint by_error) except -1:
@@ -189,7 +194,7 @@ cdef class EdgeQueue(EdgeContents):
         else:
             self.counts.dropped_closed += 1
         self.unlock()
-        return 0
+        return lost(self, LOST_ERROR if by_error else LOST_CLOSED)
 
     # ======================================================================================== room
 
@@ -395,6 +400,8 @@ cdef class EdgeQueue(EdgeContents):
             self.unlock()
             if starved:
                 self.settle()
+            if gone > 0:
+                lost(self, LOST_EXPIRED)
         self.tell(&news)
         return 0
 

@@ -24,6 +24,7 @@ cdef class Readiness:
     cdef int open_inputs        # exposed inputs that are not closed
     cdef Group* to_check        # groups whose state has changed
     cdef int cursor             # node whose on_start (up) or on_stop (down) is next
+    cdef int phases_new         # bits of the phases that have begun and were not asked for yet: see new_phases()
     cdef bint drain_wanted      # asked for while starting
     cdef bint stop_wanted
     cdef bint timed_out         # a deadline cut the drain or the stop short

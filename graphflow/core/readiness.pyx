@@ -36,6 +36,7 @@ from graphflow.core.recorder cimport PHASE, Recorder
 from graphflow.core.state cimport (
     BANDS,
     CONTROL_OUTBOX,
+    DRAINING,
     ENDED,
     HAS_CONTROL,
     HAS_DATA,
@@ -241,6 +242,9 @@ cdef class Readiness:
 
     cdef void begin_phase(self, Phase phase) noexcept nogil:
         poke(self.phase, phase)
+        if phase == DRAINING or phase == STOPPING:
+            self.phases_new |= 1 << <int>phase
+            self.keeper_bell.notify_one()
         self.recorder.note(PHASE, self.clock.now_ns(), -1, -1, phase)
 
     cdef void wake(self, Crew* crew) noexcept nogil:

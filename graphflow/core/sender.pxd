@@ -20,6 +20,7 @@ cdef class Sender:
     # Only the worker inside the node touches it, unless said otherwise.
     cdef NodeState* state           # the dispatcher's
     cdef readonly str path
+    cdef object engine
     cdef readonly Dispatch dispatch
     cdef dict outs                  # port -> tuple of its Outlets
     cdef readonly list outlets

@@ -34,7 +34,7 @@ from graphflow.core.policy cimport (
 from graphflow.core.ring cimport Ring, new_ring
 
 from graphflow.errors import BackpressureError, GraphValidationError
-from graphflow.logs import safe_log
+from graphflow.logs import say
 from graphflow.validation import unknown_output
 
 log = logging.getLogger("graphflow.node")
@@ -198,9 +198,9 @@ cdef class Sender:
             answer = edge.offer(held, control, None, NULL, True, False)
         except Exception as error:
             edge.note_dropped(True)
-            safe_log(
-                log, logging.ERROR, "%s: the policy of the edge raised; the message is dropped", edge.id,
-                exc_info=error, extra={"event": "policy_error", "edge_id": edge.id, "node": self.path},
+            say(
+                log, "policy_error", "%s: the policy of the edge raised; the message is dropped", edge.id,
+                exc_info=error, graph=self.engine.name, edge_id=edge.id, node=self.path,
             )
             return VERDICT_DROPPED
         if answer == ANSWER_CLOSED:
@@ -274,11 +274,12 @@ cdef class Sender:
                 port = (<tuple>value)[0]
                 value = (<tuple>value)[1]
             elif len(self.outs) == 0:
-                raise TypeError(f"node {self.path!r} yielded {value!r:.100} but has no output port")
+                raise TypeError(
+                    f"node {self.path!r} yielded a value of type {type(value).__name__} but has no output port")
             else:
                 raise TypeError(
-                    f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not "
-                    f"{value!r:.100}"
+                    f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not a value of "
+                    f"type {type(value).__name__}"
                 )
         if call is None:
             self.emit(port, value)

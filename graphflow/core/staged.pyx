@@ -37,7 +37,7 @@ from graphflow.core.state cimport (
     Work,
 )
 
-from graphflow.logs import safe_log
+from graphflow.logs import say
 
 log = logging.getLogger("graphflow.node")
 
@@ -237,10 +237,10 @@ cdef class StagedCell(Cell):
         """Let the message rest; no worker is held meanwhile."""
         cdef double rest = self.error_policy.delay_s(call.attempts, self.random())
         add(self.retries, 1)
-        safe_log(
-            log, logging.WARNING, "node %s: %s raised %s in attempt %d of %d; again in %.3g s",
+        say(
+            log, "retry", "node %s: %s raised %s in attempt %d of %d; again in %.3g s",
             self.path, call.hook, type(error).__name__, call.attempts, self.error_policy.attempts, rest,
-            exc_info=error, extra={"event": "retry", "node": self.path, "hook": call.hook},
+            exc_info=error, hook=call.hook, attempt=call.attempts, **self.about(call.message, call.port),
         )
         call.resting = True
         rest = min(rest, 1e9)       # 30 years; more would not fit into nanoseconds

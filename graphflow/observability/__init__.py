@@ -1,1 +1,33 @@
 """What an operator sees of a running graph. Each part imports the library it is for only when it is used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from graphflow.observability.dumping import dump as dump
+    from graphflow.observability.logs import ContextFilter as ContextFilter
+    from graphflow.observability.logs import RecentLogs as RecentLogs
+    from graphflow.observability.logs import json_formatter as json_formatter
+    from graphflow.observability.logs import recent_logs as recent_logs
+
+_HOME = {
+    "ContextFilter": "logs",
+    "RecentLogs": "logs",
+    "dump": "dumping",
+    "json_formatter": "logs",
+    "recent_logs": "logs",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(_HOME)}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(_HOME)

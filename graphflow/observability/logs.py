@@ -49,8 +49,8 @@ class ContextFilter(logging.Filter):
 
 
 def json_formatter(**options: Any) -> JsonFormatter:
-    """A formatter that makes a JSON object of each record, on a line: timestamp (ISO 8601, UTC), level, logger, message,
-    and all fields of the record (event, graph, node, ...); tracebacks as `exc_info`.
+    """A formatter that makes a JSON object of each record, on a line: timestamp (ISO 8601, UTC), level, logger,
+    message, and all fields of the record (event, graph, node, ...); tracebacks as `exc_info`.
 
     `options` go to python-json-logger's JsonFormatter. Raises ImportError without that (extra "logs").
     """

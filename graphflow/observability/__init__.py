@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from graphflow.observability.logs import RecentLogs as RecentLogs
     from graphflow.observability.logs import json_formatter as json_formatter
     from graphflow.observability.logs import recent_logs as recent_logs
+    from graphflow.observability.prometheus import PrometheusCollector as PrometheusCollector
 
 _HOME = {
     "ContextFilter": "logs",
+    "PrometheusCollector": "prometheus",
     "RecentLogs": "logs",
     "dump": "dumping",
     "json_formatter": "logs",

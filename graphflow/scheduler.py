@@ -24,6 +24,9 @@ from graphflow.flight import FlightRecording
 from graphflow.handles import Input, Output
 from graphflow.logs import say
 from graphflow.node import Node
+from graphflow.pictures import live_picture
+from graphflow.pictures_dot import write_dot
+from graphflow.pictures_mermaid import write_mermaid
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
 from graphflow.settings import check_dead_letter_port
@@ -407,6 +410,15 @@ class Scheduler:
         """
         self._refuse_child()
         return take_snapshot(self.name, self._plan, self._run)
+
+    def to_mermaid(self, since: Snapshot | None = None) -> str:
+        """A picture of what runs, for Mermaid: depth and capacity of each edge, messages a second (since a snapshot, or
+        since the run began), its band, and what is blocked: thick, red and marked BLOCKED."""
+        return write_mermaid(live_picture(self.snapshot(), since))
+
+    def to_dot(self, since: Snapshot | None = None) -> str:
+        """The same for Graphviz."""
+        return write_dot(live_picture(self.snapshot(), since))
 
     def flight_recording(self) -> FlightRecording:
         """The latest scheduler events of the latest run (at most `config.flight_recorder`); empty before the first."""

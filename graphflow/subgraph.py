@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Self
 from graphflow.endpoints import EXPOSED_INPUT, EXPOSED_OUTPUT, Endpoint
 from graphflow.errors import GraphValidationError
 from graphflow.node import Node
+from graphflow.pictures import picture_of
+from graphflow.pictures_dot import write_dot
+from graphflow.pictures_mermaid import write_mermaid
 from graphflow.placement import placed_nodes, placed_wires
 from graphflow.validation import (
     ValidationIssue,
@@ -257,6 +260,14 @@ class Subgraph:
             message = f"there is no node {path!r} in subgraph {self.name!r}"
             _refuse([error("UNKNOWN_NODE", f"{message}: {nearest(path, paths)}")])
         return [each.wire.edge for each in placed_wires(self) if each.target in found]
+
+    def to_mermaid(self) -> str:
+        """A picture of the graph, nested subgraphs included, for Mermaid."""
+        return write_mermaid(picture_of(self))
+
+    def to_dot(self) -> str:
+        """The same for Graphviz."""
+        return write_dot(picture_of(self))
 
     def __repr__(self) -> str:
         counts = f"{len(self._members)} members, {len(self._connections)} connections"

@@ -7,6 +7,7 @@ Start it, send lines, look, and give commands (pause, resume, flush, stop):
     nc -N 127.0.0.1 9000 < lines.ndjson
     curl --data-binary @lines.ndjson http://127.0.0.1:8080/ingest
     curl http://127.0.0.1:8080/stats
+    curl http://127.0.0.1:8080/metrics
     curl -d '{"command": "flush"}' http://127.0.0.1:8080/control
 """
 

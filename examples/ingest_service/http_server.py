@@ -1,11 +1,12 @@
 """JSON over HTTP: finds the function for a request, hands it the body, and sends what it returns.
 
-Answers are JSON. What cannot be used is answered 4xx with an "error" that says why.
+Answers are JSON, unless the function returns a `Text`. What cannot be used is answered 4xx with an "error" that says why.
 """
 
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 
@@ -16,7 +17,17 @@ IDLE_S_MAX = 10.0  # for a client that stops in the middle of its request
 RETRY_AFTER_S = 1
 
 Answer = dict[str, Any]
-Routes = Mapping[tuple[str, str], Callable[[bytes], Answer]]  # ("POST", "/ingest") -> function
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """An answer that is not JSON."""
+
+    content: bytes
+    content_type: str
+
+
+Routes = Mapping[tuple[str, str], Callable[[bytes], Answer | Text]]  # ("POST", "/ingest") -> function
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
         except HttpError as error:
             self._reply(error.status, error.answer)
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> Answer | Text:
         routes = cast("HttpServer", self.server).routes
         path = self.path.partition("?")[0]
         function = routes.get((self.command, path))
@@ -82,12 +93,13 @@ class _Handler(BaseHTTPRequestHandler):
             raise HttpError(400, f"the body ended after {len(body)} of {size} bytes")
         return body
 
-    def _reply(self, status: int, answer: Answer) -> None:
-        content = json.dumps(answer).encode() + b"\n"
+    def _reply(self, status: int, answer: Answer | Text) -> None:
+        if not isinstance(answer, Text):
+            answer = Text(json.dumps(answer).encode() + b"\n", "application/json")
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.content)))
         if status == 503:
             self.send_header("Retry-After", str(RETRY_AFTER_S))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(answer.content)

@@ -3,6 +3,7 @@
 POST /ingest    lines of JSON       200 {"accepted": N}
                                     503 {"accepted": n, "lines": N, "error": "busy" or "closing"}, Retry-After
 GET  /stats                         200 counts of the graph, its edges and the writer
+GET  /metrics                       200 the same and more for Prometheus; 501 where its library is not installed
 POST /control   {"command": C}      200 {"ok": true}; C is "flush", "stop", or "pause" or "resume" (the writer, or
                                     the node that "node" names)
 """
@@ -15,7 +16,8 @@ from typing import Any
 
 from examples.ingest_service.connections import ClosableServer, Taken
 from examples.ingest_service.graph import ingest_graph
-from examples.ingest_service.http_server import Answer, HttpError, HttpServer
+from examples.ingest_service.http_server import Answer, HttpError, HttpServer, Text
+from examples.ingest_service.metrics import Metrics
 from examples.ingest_service.tcp_server import LineServer
 from examples.ingest_service.writer import SQLiteWriter, connect
 from graphflow import (
@@ -89,15 +91,19 @@ class IngestService:
         self.writer = SQLiteWriter(settings.db, settings.batch_rows, settings.flush_interval_ms)
         self.graph = ingest_graph(self.writer, settings.lines_capacity)
         self.scheduler = Scheduler(
-            SchedulerConfig(workers=settings.workers, shutdown_timeout_s=settings.shutdown_timeout_s)
+            SchedulerConfig(
+                name="ingest", metrics=True, workers=settings.workers, shutdown_timeout_s=settings.shutdown_timeout_s
+            )
         )
         self.scheduler.register(self.graph)
         self.lines = self.scheduler.input("lines")
         self.commands = self.scheduler.input("commands")
+        self.metrics = Metrics(self.scheduler)
 
         routes = {
             ("POST", "/ingest"): self._ingest,
             ("GET", "/stats"): self._stats,
+            ("GET", "/metrics"): self._metrics,
             ("POST", "/control"): self._control,
         }
         self.tcp = LineServer((settings.host, settings.tcp_port), self.take)
@@ -161,6 +167,9 @@ class IngestService:
                 "failed_writes": writer.failed_writes,
             },
         }
+
+    def _metrics(self, body: bytes) -> Text:
+        return self.metrics.exposition()
 
     def _control(self, body: bytes) -> Answer:
         try:

@@ -60,6 +60,4 @@ def _quoted(*texts: str) -> str:
 def _plain(text: str) -> str:
     """Text without meaning: whatever could end a label or be taken for markup is written as its code."""
     kept = " _-.,/+():"
-    return "".join(
-        each if each.isalnum() or each in kept else f"#{ord(each)};" for each in " ".join(text.splitlines())
-    )
+    return "".join(each if each.isalnum() or each in kept else f"#{ord(each)};" for each in " ".join(text.splitlines()))

@@ -75,6 +75,11 @@ class Scheduler:
         """What logs and metrics call it: `config.name`, else that of the first graph registered."""
         return self.config.name or next((item.name for item in self._items), "graphflow")
 
+    @property
+    def items(self) -> list[Subgraph | Node]:
+        """What was registered, in that order."""
+        return list(self._items)
+
     # ------------------------------------------------------------------------------------ what runs
 
     def register(self, item: Node | Subgraph) -> None:

@@ -52,7 +52,7 @@ def scrape(service: IngestService) -> dict[tuple[str, str], float]:
 
 
 def test_a_scrape_shows_what_the_service_has_taken_and_adds_up(service: IngestService) -> None:
-    lines = [to_line(flight) for flight, _ in zip(read_flights(), range(LINES), strict=False)] + [b'no flight']
+    lines = [to_line(flight) for flight, _ in zip(read_flights(), range(LINES), strict=False)] + [b"no flight"]
     entrance = next(edge.id for edge in service.graph.edges if edge.id.startswith("input:lines->"))
     assert send_lines(("127.0.0.1", service.tcp.port), lines).accepted == len(lines)
     deadline = time.monotonic() + DEADLINE_S

@@ -1,0 +1,150 @@
+"""Runs a scheduler in the foreground and shows what it does."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import traceback
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.logging import RichHandler
+
+from graphflow.cli.table import live_table, plain_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from graphflow.report import ShutdownReport
+    from graphflow.scheduler import Scheduler
+
+INTERRUPTED = 130  # what shells give a process that Ctrl-C has ended
+
+
+class Watched:
+    """A scheduler that is run and shown. The main thread shows; signals ask for the stop."""
+
+    def __init__(self, scheduler: Scheduler, console: Console, refresh_s: float, duration_s: float | None) -> None:
+        self._scheduler = scheduler
+        self._console = console
+        self._refresh_s = refresh_s
+        self._duration_s = duration_s
+        self._asked = 0  # stops asked for
+        self._interrupted = False
+        self._ended = threading.Event()
+        self._report: ShutdownReport | None = None
+        self._error: BaseException | None = None
+
+    def run(self, table: bool) -> int:
+        """Run to the end; returns the exit status: 0 complete, 1 not, 130 after Ctrl-C."""
+        with self._signals():
+            self._scheduler.start()
+            waiting = threading.Thread(target=self._wait, name="graphflow-cli")
+            waiting.start()
+            try:
+                with self._logs(table):
+                    if table:
+                        self._show_table()
+                    else:
+                        self._show_lines()
+            finally:
+                if not self._ended.is_set():
+                    self._scheduler.shutdown(drain=False)
+                waiting.join()
+        return self._outcome()
+
+    def _wait(self) -> None:
+        try:
+            self._report = self._scheduler.wait()
+        except BaseException as error:
+            self._error = error
+            self._report = self._scheduler.shutdown()
+        finally:
+            self._ended.set()
+
+    def _show_table(self) -> None:
+        with Live(console=self._console, auto_refresh=False) as live:
+            before = None
+            for _ in self._ticks():
+                now = self._scheduler.snapshot()
+                live.update(live_table(now, before, self._console.height), refresh=True)
+                before = now
+
+    def _show_lines(self) -> None:
+        before = None
+        for _ in self._ticks():
+            now = self._scheduler.snapshot()
+            self._console.print(plain_line(now, before), soft_wrap=True, markup=False, highlight=False)
+            before = now
+
+    @contextmanager
+    def _logs(self, table: bool) -> Iterator[None]:
+        """Log records go above the table, or to stderr."""
+        handler: logging.Handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        if table:
+            handler = RichHandler(console=self._console, show_path=False)
+        logging.getLogger().addHandler(handler)
+        try:
+            yield
+        finally:
+            logging.getLogger().removeHandler(handler)
+
+    def _ticks(self) -> Iterator[None]:
+        """One now, then one each `refresh_s`, and a last one when it has ended."""
+        yield
+        shown = 0.0
+        while not self._ended.wait(self._refresh_s):
+            yield
+            shown += self._refresh_s
+            if self._duration_s is not None and shown >= self._duration_s and not self._asked:
+                self._stop(drain=True)
+        yield
+
+    def _stop(self, *, drain: bool) -> None:
+        """Ask for the stop, on a thread of its own: the table goes on meanwhile."""
+        self._asked += 1
+        threading.Thread(target=self._scheduler.shutdown, kwargs={"drain": drain}, daemon=True).start()
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first signal drains, the second stops."""
+
+        def ask(number: int, frame: object) -> None:
+            self._interrupted |= number == signal.SIGINT
+            self._stop(drain=not self._asked)
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _outcome(self) -> int:
+        if self._error is not None:
+            self._console.print("".join(traceback.format_exception(self._error)), markup=False, highlight=False, end="")
+            where = ", ".join(self._report.errors) if self._report is not None else ""
+            self._console.print(f"stopped by {self._error!r}" + (f" in {where}" if where else ""), markup=False)
+        self._console.print(str(self._report), markup=False, highlight=False)
+        if self._interrupted:
+            return INTERRUPTED
+        complete = self._error is None and self._report is not None and self._report.complete
+        return 0 if complete else 1
+
+
+def run_watched(
+    scheduler: Scheduler,
+    *,
+    refresh_s: float,
+    duration_s: float | None,
+    table: bool | None,
+    console: Console | None = None,
+) -> int:
+    """Run a scheduler to its end and show it: a live table on a terminal (`table` None: if there is one), else a line
+    at each refresh."""
+    console = console or Console()
+    return Watched(scheduler, console, refresh_s, duration_s).run(console.is_terminal if table is None else table)

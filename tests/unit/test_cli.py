@@ -1,0 +1,330 @@
+"""The command line: check, draw and run, what they answer to wrong arguments, and the live table on a terminal."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from graphflow import EdgeSnapshot, NodeSnapshot, Snapshot
+from graphflow.cli.table import live_table
+from graphflow.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_S = 50.0
+
+MODULE = """
+import time
+from graphflow import ErrorPolicy, Node, Scheduler, SchedulerConfig, Subgraph
+
+class Source(Node):
+    outputs = "out"
+    def __init__(self, name, items):
+        super().__init__(name)
+        self.items = items
+    def produce(self):
+        yield from self.items
+
+class Sink(Node):
+    inputs = "in"
+    def on_message(self, port, msg):
+        pass
+
+class Fatal(Sink):
+    error_policy = ErrorPolicy.STOP_GRAPH
+    def on_message(self, port, msg):
+        raise ValueError("the end of it")
+
+class Slow(Sink):
+    def on_message(self, port, msg):
+        time.sleep(0.001)
+
+def graph(sink, items):
+    made = Subgraph.from_nodes("shop", [Source("orders", items), sink])
+    made.connect("orders:out", ("sink", "in"), capacity=20)
+    return made
+
+def forever():
+    number = 0
+    while True:
+        yield number
+        number += 1
+
+def finite(): return graph(Sink("sink"), range(100))
+def endless(): return graph(Slow("sink"), forever())
+def fatal(): return graph(Fatal("sink"), range(100))
+def lonely(): return Subgraph.from_nodes("lonely", [Sink("sink")])
+def raising(): raise RuntimeError("no graph today")
+def number(): return 5
+def several(): return [lonely(), Source("alone", [])]
+def twice():
+    one = lonely()
+    return [one, one]
+ready = finite()
+def scheduler():
+    made = Scheduler(SchedulerConfig(name="mine", workers=1))
+    made.register(finite())
+    return made
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "shop.py").write_text(MODULE)
+    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
+    (tmp_path / "syntax.py").write_text("def (:\n")
+    return tmp_path
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "100", **more}
+
+
+def cli(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "graphflow", *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+
+
+# ---------------------------------------------------------------------------------------- check and draw
+
+
+def test_check_of_a_good_graph_says_so(folder: Path) -> None:
+    done = cli(folder, "check", "shop:finite")
+    assert (done.returncode, done.stdout) == (0, "no issues\n")
+
+
+def test_check_shows_warnings_and_succeeds(folder: Path) -> None:
+    done = cli(folder, "check", "shop:lonely")
+    assert done.returncode == 0
+    assert re.search(r"^warning\s+UNCONNECTED_PORT\s+input port 'in' of node 'sink'", done.stdout, re.MULTILINE)
+
+
+def test_check_shows_errors_and_fails(folder: Path) -> None:
+    done = cli(folder, "check", "shop:twice")
+    assert done.returncode == 1
+    assert re.search(r"^error\s+DUP_NODE", done.stdout, re.MULTILINE)
+
+
+def test_draw_prints_or_writes_either_language(folder: Path) -> None:
+    assert cli(folder, "draw", "shop:finite").stdout.startswith("flowchart LR\n  %% shop\n")
+    done = cli(folder, "draw", "shop:ready", "--format", "dot", "-o", "shop.dot")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (folder / "shop.dot").read_text().startswith("digraph {\n")
+    assert cli(folder, "draw", "shop:ready", "-o", "no/such/folder.mmd").returncode == 2
+
+
+def test_several_graphs_are_drawn_together(folder: Path) -> None:
+    text = cli(folder, "draw", "shop:several").stdout
+    assert '["sink"]' in text
+    assert '["alone"]' in text
+
+
+# ---------------------------------------------------------------------------------------- run
+
+
+def test_run_of_a_finite_graph_ends_with_its_report(folder: Path) -> None:
+    done = cli(folder, "run", "shop:finite")
+    assert done.returncode == 0, done.stderr
+    assert "shop: stopped after" in done.stdout
+    assert done.stdout.endswith("completed: complete\n")
+
+
+def test_run_takes_a_scheduler_as_it_is_but_for_the_workers(folder: Path) -> None:
+    assert "mine: stopped after" in cli(folder, "run", "shop:scheduler", "--workers", "3").stdout
+
+
+def test_run_for_a_while_drains(folder: Path) -> None:
+    done = cli(folder, "run", "shop:endless", "--duration", "0.4", "--refresh", "0.1")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(": running for " in line for line in lines) >= 2
+    assert "fullest orders:out->sink:in" in lines[0]
+    assert lines[-1] == "shutdown: complete"
+
+
+def test_an_error_that_stops_the_graph_is_shown_and_fails(folder: Path) -> None:
+    done = cli(folder, "run", "shop:fatal")
+    assert done.returncode == 1
+    assert "stopped by ValueError('the end of it') in sink" in done.stdout
+    assert "Traceback" in done.stdout
+    assert "error: not complete" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_drains(folder: Path, number: int) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "graphflow", "run", "shop:endless", "--refresh", "0.1"],
+        cwd=folder,
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert ": running for " in running.stdout.readline()
+    running.send_signal(number)
+    rest, _ = running.communicate(timeout=DEADLINE_S)
+    assert rest.endswith("shutdown: complete\n")
+    assert running.returncode == (130 if number == signal.SIGINT else 0)
+
+
+# ---------------------------------------------------------------------------------------- wrong arguments
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("shop", "MODULE:FACTORY must be like"),
+        (":x", "MODULE:FACTORY must be like"),
+        ("shopp:finite", "there is no module 'shopp'"),
+        ("shop.inner:finite", "there is no module 'shop.inner'"),
+        ("shop:finit", "did you mean 'finite'?"),
+        ("shop:raising", "RuntimeError: no graph today"),
+        ("shop:number", "not int 5"),
+        ("broken:x", "nothing_of_that_name"),
+        ("syntax:x", "SyntaxError"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "draw", "run"])
+def test_what_cannot_be_loaded_is_named(folder: Path, command: str, place: str, said: str) -> None:
+    if command != "check" and place != "shop:finit":
+        return  # one command for all of them, all commands for one of them
+    done = cli(folder, command, place)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_graph_that_cannot_run_is_named(folder: Path) -> None:
+    done = cli(folder, "run", "shop:twice")
+    assert done.returncode == 2
+    assert "shop:twice cannot run" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["run", "shop:finite", "--workers", "0"], ["jump"], ["draw", "shop:finite", "--format", "png"]]
+)
+def test_wrong_options_are_usage_errors(folder: Path, arguments: list[str]) -> None:
+    assert cli(folder, *arguments).returncode == 2
+
+
+@pytest.mark.parametrize("library", ["click", "rich"])
+def test_without_its_libraries_it_says_what_to_install(library: str) -> None:
+    code = f"import sys; sys.modules[{library!r}] = None; from graphflow.cli import main; sys.exit(main([]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment(), timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"the command line needs {library}: pip install 'graphflow[cli]'\n"
+
+
+# ---------------------------------------------------------------------------------------- the table
+
+
+def test_on_a_terminal_there_is_a_live_table(folder: Path) -> None:
+    master, slave = pty.openpty()
+    running = subprocess.Popen(
+        [sys.executable, "-m", "graphflow", "run", "shop:endless", "--duration", "0.6", "--refresh", "0.1"],
+        cwd=folder,
+        env=environment(TERM="xterm", LINES="24"),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    text = b"".join(read_all(master, running)).decode()
+    os.close(master)
+    assert running.wait(DEADLINE_S) == 0, text
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    assert "orders:out->sink:in" in plain
+    assert "BLOCKED" in plain
+    assert "██" in plain
+    assert "shutdown: complete" in plain
+    assert "\x1b[1A" in text  # it is redrawn in place
+
+
+def read_all(master: int, running: subprocess.Popen[Any]) -> Iterator[bytes]:
+    deadline = time.monotonic() + DEADLINE_S
+    while time.monotonic() < deadline:
+        if select.select([master], [], [], 0.1)[0]:
+            try:
+                yield os.read(master, 65536)
+            except OSError:  # the other end is closed
+                return
+        elif running.poll() is not None:
+            return
+
+
+def snapshot_of(edges: int, nodes: int) -> Snapshot:
+    empty = Scheduler().snapshot()
+    some_edges = {f"a:out->n{number}:in": edge(f"a:out->n{number}:in", number) for number in range(edges)}
+    some_nodes = {f"n{number}": node(f"n{number}") for number in range(nodes)}
+    return dataclasses.replace(empty, graph="g", status="running", run_s=5.0, nodes=some_nodes, edges=some_edges)
+
+
+def edge(edge_id: str, depth: int) -> EdgeSnapshot:
+    counts = dict.fromkeys(EdgeSnapshot.__dataclass_fields__, 0)
+    return EdgeSnapshot(
+        **{  # type: ignore[arg-type]
+            **counts,
+            "id": edge_id,
+            "source": "a",
+            "target": "b",
+            "depth": depth,
+            "capacity": 100,
+            "band": "normal",
+            "policy": "Block",
+            "blocked_now": depth == 3,
+            "closed": False,
+            "max_bytes": None,
+            "time_in_queue": None,
+        }
+    )
+
+
+def node(path: str) -> NodeSnapshot:
+    counts = dict.fromkeys(NodeSnapshot.__dataclass_fields__, 0)
+    return NodeSnapshot(**{**counts, "path": path, "state": "idle", "last_error": None, "handler_time": None})  # type: ignore[arg-type]
+
+
+def drawn(now: Snapshot, width: int, height: int) -> list[str]:
+    console = Console(width=width, height=height, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(live_table(now, None, height))
+    console.file.close()
+    return console.export_text().splitlines()
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("height", [24, 50])
+@pytest.mark.parametrize(("edges", "nodes"), [(2, 3), (60, 60), (60, 2), (2, 60), (0, 0)])
+def test_the_table_fits_the_terminal(edges: int, nodes: int, width: int, height: int) -> None:
+    lines = drawn(snapshot_of(edges, nodes), width, height)
+    assert len(lines) < height
+    assert max(len(line.rstrip()) for line in lines) <= width
+    shown = sum("->" in line for line in lines)
+    left_out = [int(line.split()[2]) for line in lines if line.endswith("more edges")]
+    assert shown + sum(left_out) == edges
+
+
+def test_blocked_edges_come_first_then_the_fullest() -> None:
+    lines = [line for line in drawn(snapshot_of(60, 2), 100, 24) if "->" in line]
+    assert lines[0].startswith("a:out->n3:in")
+    assert "BLOCKED" in lines[0]
+    assert [re.search(r"n(\d+):in", line)[1] for line in lines[1:4]] == ["59", "58", "57"]  # type: ignore[index]

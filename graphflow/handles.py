@@ -10,6 +10,7 @@ from graphflow.core.edge import Edge
 from graphflow.core.message import Message, MessageType
 from graphflow.core.policy import PutResult
 from graphflow.errors import EdgeClosed
+from graphflow.tracing import Tracing
 
 
 class Input:
@@ -18,9 +19,15 @@ class Input:
     Open from the moment the graph is registered (what is put before the run is queued) until it or the graph is closed.
     """
 
-    def __init__(self, name: str, edge: Edge) -> None:
+    def __init__(self, name: str, edge: Edge, tracing: Tracing | None = None) -> None:
         self.name = name
         self.edge = edge
+        self._tracing = tracing or Tracing()
+
+    def _stamped(self, items: Iterable[Any]) -> Iterable[Any]:
+        """Items with the trace of whoever puts them, where there is one."""
+        spans = self._tracing.spans
+        return items if spans is None else [spans.stamp(item) for item in items]
 
     def put(self, item: Any, timeout: float | None = None) -> PutResult:
         """Put a message or a payload, waiting up to `timeout` seconds (None: for ever) while the edge is full.
@@ -28,15 +35,17 @@ class Input:
         Raises TimeoutError, EdgeClosed, SchemaError, ValueError (larger than max_bytes), SchedulerStateError (it would
         wait on a thread of this scheduler).
         """
-        return self.edge.put(item, timeout)
+        spans = self._tracing.spans
+        return self.edge.put(item if spans is None else spans.stamp(item), timeout)
 
     def try_put(self, item: Any) -> PutResult:
         """Put without waiting; BLOCKED means refused. Raises as put does."""
-        return self.edge.try_put(item)
+        spans = self._tracing.spans
+        return self.edge.try_put(item if spans is None else spans.stamp(item))
 
     def put_many(self, items: Iterable[Any], timeout: float | None = None) -> int:
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix."""
-        return self.edge.put_many(items, timeout)
+        return self.edge.put_many(self._stamped(items), timeout)
 
     async def aput(self, item: Any, timeout: float | None = None) -> PutResult:
         """Put from a coroutine of any event loop, which runs on while this one waits; else as put().
@@ -45,7 +54,8 @@ class Input:
         note) is True or False. Under asyncio.timeout() it is the `__cause__` of the TimeoutError. A task that is
         cancelled before it has begun put nothing, and its error has no `accepted`.
         """
-        return await awaiting.put(self.edge, item, timeout)
+        spans = self._tracing.spans
+        return await awaiting.put(self.edge, item if spans is None else spans.stamp(item), timeout)
 
     def close(self) -> None:
         """Nothing more comes in here; waiting puts raise EdgeClosed. The graph ends when all its inputs are closed."""

@@ -35,6 +35,7 @@ from graphflow.snapshot import Snapshot
 from graphflow.snapshots import take_snapshot
 from graphflow.subgraph import Subgraph
 from graphflow.topology import Plan, check, nodes_of, plan
+from graphflow.tracing import Spans, Tracing
 from graphflow.validation import error, nearest
 
 log = logging.getLogger("graphflow.scheduler")
@@ -69,6 +70,7 @@ class Scheduler:
         self._bands: dict[str, PriorityBand] = {}
         self._capacities: dict[str, int] = {}
         self._paused: set[str] = set()
+        self._tracing = Tracing()
 
     @property
     def name(self) -> str:
@@ -101,7 +103,7 @@ class Scheduler:
 
     def input(self, name: str) -> Input:
         """The exposed input of that name, for any thread to put into. UnknownEdgeError if there is none."""
-        return Input(name, self._exposed(name, "input"))
+        return Input(name, self._exposed(name, "input"), self._tracing)
 
     def output(self, name: str) -> Output:
         """The exposed output of that name, for any thread to read. UnknownEdgeError if there is none."""
@@ -149,6 +151,7 @@ class Scheduler:
             for edge, capacity in resized:  # only now: an unknown edge is to change nothing
                 edge.set_capacity(capacity)
             run = Run(self._plan, self.config, self.name)
+            run.engine.set_spans(self._tracing.spans)
             for edge_id, band in self._bands.items():
                 run.engine.set_band(edge_id, band)
             for path in self._paused:
@@ -437,6 +440,17 @@ class Scheduler:
         something was last found to stand still ("stall"), as far as there was such a thing."""
         run = self._run
         return MappingProxyType({} if run is None else run.kept_recordings)
+
+    def set_spans(self, spans: Spans | None) -> None:
+        """Trace what nodes handle from now on, in this run and later ones, or (None) do not.
+
+        For exporters; see graphflow.observability.instrument. Raises SchedulerStateError if it is traced already.
+        """
+        if spans is not None and self._tracing.spans is not None:
+            raise SchedulerStateError(f"{self.name} is traced already: close() that first")
+        self._tracing.spans = spans
+        if self._run is not None and self.is_running():
+            self._run.engine.set_spans(spans)
 
     def get_stats(self) -> dict[str, Any]:
         """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes; per edge (by

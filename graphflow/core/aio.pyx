@@ -113,7 +113,7 @@ cdef class AsyncCell(StagedCell):
         flight.hook = hook
         flight.inside = inside
         if call is not None:
-            flight.message = call.message
+            flight.message = call.seen
             flight.level = call.state.level
         flight.number = self.begun
         flight.steps = steps(flight)
@@ -125,7 +125,9 @@ cdef class AsyncCell(StagedCell):
 
     cdef bint begin(self, Call call) except -1:
         self.attempt_begins(call)
-        self.launch(call.hook, call, handle, True)
+        self.launch(call.hook, call, handle, True)      # its task copies the context, in which the span is current
+        if call.span is not None:
+            call.span.suspend()
         return True
 
     cdef bint live(self) except -1:
@@ -251,13 +253,13 @@ async def handle(Flight flight):
     try:
         flight.check_doom()
         if call.message is not None:
-            result = cell.on_message(call.port, call.message)
+            result = cell.on_message(call.port, call.seen)
         else:
             result = cell.node.on_tick()
         await take(flight, result)
     except BaseException as error:
         if flight.given_up(error):
-            cell.attempt_ends(call)
+            cell.attempt_ends(call, error)
             add(cell.abandoned, call.message is not None)
             cell.forget(call, 0)
             cell.end_call(call)

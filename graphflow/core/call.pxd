@@ -8,6 +8,8 @@ cdef class Call:
     cdef CallState state
     cdef str hook               # on_message or on_tick
     cdef Message message        # None for a tick
+    cdef Message seen           # the same as the handler sees it: with the headers of its span, where there is one
+    cdef object span            # of the present attempt, a graphflow.tracing.HandlerSpan; None without tracing
     cdef str port               # where it came in
     cdef bint control
     cdef int attempts           # begun so far

@@ -14,7 +14,7 @@ cdef Call new_call(str hook, Message message, str port, int level, bint stages):
     call.state.level = level
     call.state.place = -1
     call.hook = hook
-    call.message = message
+    call.message = call.seen = message
     call.port = port
     call.control = level == LANE_LEVEL
     call.stages = stages

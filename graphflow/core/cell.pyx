@@ -7,7 +7,7 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
 from graphflow.core.context cimport Context, here
-from graphflow.core.handler cimport Handler, Inlet
+from graphflow.core.handler cimport Handler, Inlet, Suspended
 from graphflow.core.state cimport (
     CONTROL_WORK,
     CUT_WORK,
@@ -203,5 +203,9 @@ cdef class Cell(Handler):
         self.abandoned += self.held_control is not None and self.held_control.message is not None
         self.current = None
         self.source = None
+        self.spans = None
+        for suspended in (self.held, self.held_control):
+            if suspended is not None and (<Suspended>suspended).span is not None:
+                (<Suspended>suspended).span.end()
         self.held = None
         self.held_control = None

@@ -15,5 +15,5 @@ def current_hook():
     if context.turn == NULL:
         return None
     cell = <Cell>context.turn
-    message = (<Call>context.call).message if context.call != NULL else cell.current
+    message = (<Call>context.call).seen if context.call != NULL else cell.current
     return cell.engine.name, cell.path, message

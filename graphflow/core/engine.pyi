@@ -4,6 +4,7 @@ from graphflow.config import SchedulerConfig
 from graphflow.core.cell import Cell
 from graphflow.latch import Latch
 from graphflow.topology import Link, Plan
+from graphflow.tracing import Spans
 
 class Engine:
     """One run of a graph, without the threads; see graphflow.run."""
@@ -63,6 +64,9 @@ class Engine:
 
     def new_phases(self) -> list[Literal["draining", "stopping"]]:
         """Names of the phases that have begun since the last call."""
+
+    def set_spans(self, spans: Spans | None) -> None:
+        """Trace what the nodes handle from now on, or (None) do not."""
 
     def now(self) -> float:
         """Seconds on the clock of the run."""

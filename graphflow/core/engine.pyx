@@ -364,6 +364,11 @@ cdef class Engine:
         self.dispatch.unlock()
         return runnable, blocked
 
+    def set_spans(self, spans):
+        """Trace what the nodes handle from now on, or (None) do not."""
+        for cell in self.cells:
+            (<Cell>cell).spans = spans
+
     def set_paused(self, int index, bint paused):
         """Let a node handle no data, ticks or produce (it still gets control), or let it go on."""
         self.dispatch.set_paused(&self.dispatch.nodes[index], paused)

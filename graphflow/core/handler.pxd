@@ -22,6 +22,7 @@ cdef class Suspended:
     cdef int level
     cdef str hook
     cdef bint has_deferred          # the last value found no room
+    cdef object span                # a graphflow.tracing.HandlerSpan, or None
 
 cdef class Handler(Faults):
     # Only the worker inside the node touches it, unless said otherwise.
@@ -54,7 +55,9 @@ cdef class Handler(Faults):
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level) except -1
     cdef int tick(self) except -1
-    cdef int settle(self, object result, Message message, str port, int level, str hook) except -1
+    cdef bint settle(
+        self, object result, Message message, str port, int level, str hook, object span=*
+    ) except -1
     cdef bint is_generator(self, object result, str hook) except -1
     cdef int refuse_coroutine(self, object result, str hook) except -1
     cdef int drive(self, Suspended suspended, int quantum) except -1

@@ -122,6 +122,9 @@ cdef class Handler(Faults):
         cdef Message message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
         cdef Message before = self.current      # a control message may come while another handler is suspended
         cdef object result
+        cdef object span = None
+        if self.spans is not None:
+            span, message = self.spans.enter(self.path, port, message, 1)
         self.current = message
         self.begun += 1
         self.in_handler += 1
@@ -129,13 +132,17 @@ cdef class Handler(Faults):
             result = self.on_message(port, message)
             if result is None:
                 self.handled += 1
-            else:
-                self.settle(result, message, port, level, "on_message")
+            elif self.settle(result, message, port, level, "on_message", span):
+                span = None     # its generator's now
         except BaseException as error:
+            if span is not None:
+                span.end(error)
             self.fail("on_message", error, message, port, True)
         finally:
             self.in_handler -= 1
             self.current = before
+            if span is not None:
+                span.end()
         return 0
 
     cdef int tick(self) except -1:
@@ -151,13 +158,16 @@ cdef class Handler(Faults):
 
     # ======================================================================================== generators
 
-    cdef int settle(self, object result, Message message, str port, int level, str hook) except -1:
-        """A hook returned something: a generator is driven, anything but a coroutine is ignored."""
+    cdef bint settle(
+        self, object result, Message message, str port, int level, str hook, object span=None
+    ) except -1:
+        """A hook returned something: a generator is driven (True), anything but a coroutine is ignored."""
         cdef Suspended suspended
         if not self.is_generator(result, hook):
             self.handled += message is not None
-            return 0
+            return False
         suspended = Suspended()
+        suspended.span = span
         suspended.generator = result
         suspended.message = message
         suspended.port = port
@@ -168,7 +178,7 @@ cdef class Handler(Faults):
         else:
             self.held = suspended
         self.drive(suspended, self.state.batch_left)
-        return 0
+        return True
 
     cdef bint is_generator(self, object result, str hook) except -1:
         """What a hook returned: True for a generator; TypeError for a coroutine that nobody would run; anything else is
@@ -203,6 +213,8 @@ cdef class Handler(Faults):
         cdef Py_ssize_t outbox = self.outbox
         self.current = suspended.message
         suspended.has_deferred = False
+        if suspended.span is not None:
+            suspended.span.resume()
         try:
             while done < quantum or thrown is not None:
                 self.begun += 1
@@ -225,11 +237,17 @@ cdef class Handler(Faults):
         except StopIteration:
             self.handled += suspended.message is not None
             self.let_go(suspended)
+            if suspended.span is not None:
+                suspended.span.end()
         except BaseException as error:
             self.let_go(suspended)
+            if suspended.span is not None:
+                suspended.span.end(error)
             self.fail(suspended.hook, error, suspended.message, suspended.port, suspended.hook != "on_drain")
         finally:
             self.current = before
+            if suspended.span is not None:
+                suspended.span.suspend()
         return done
 
     cdef int let_go(self, Suspended suspended) except -1:
@@ -264,7 +282,9 @@ cdef class Handler(Faults):
             except BaseException as error:
                 if not self.is_fatal(error):
                     self.tell_on_error(error, suspended.message)
-                    self.note_error(suspended.hook, error)
+                    self.note_error(suspended.hook, error, suspended.message, suspended.port)
+            if suspended.span is not None:
+                suspended.span.end()
         return 0
 
     # ======================================================================================== sources

@@ -89,6 +89,9 @@ class Message:
 
     def __copy__(self) -> Message: ...
 
+def known_trace(message: Message) -> str | None:
+    """The trace id of a message if it was given or has been read already; else None, and none is made."""
+
 def set_id_source(source: Callable[[], int] | None) -> None:
     """Take trace ids from `source`, a callable that returns a 128-bit int; None restores random.
 

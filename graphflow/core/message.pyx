@@ -15,6 +15,7 @@ import math
 import numbers
 import os
 import random
+import re
 import reprlib
 from collections.abc import ItemsView, KeysView, Mapping, ValuesView
 from types import MappingProxyType
@@ -55,6 +56,9 @@ cdef object TYPE_ERROR = MessageType.ERROR
 cdef object generator = random.Random()
 cdef object id_source = None
 os.register_at_fork(after_in_child=generator.seed)
+
+
+cdef object TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 
 def set_id_source(source):
@@ -171,6 +175,14 @@ cdef str checked_trace(object value):
     return str(value)
 
 
+cdef str trace_in(object traceparent):
+    """The trace id in a W3C traceparent (version, trace id, parent id, flags); None if that is none."""
+    match = TRACEPARENT.fullmatch(traceparent) if isinstance(traceparent, str) else None
+    if match is None or match[1] == "0" * 32 or match[2] == "0" * 16:
+        return None
+    return match[1]
+
+
 cdef double checked_stamp(object value) except? -1.0:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise TypeError(f"headers['timestamp'] must be a number of seconds, not {value!r}")
@@ -201,6 +213,9 @@ cdef Headers make_headers(double stamp, Headers parent, object given):
     if "trace_id" in extra:
         made.trace = checked_trace(extra.pop("trace_id"))
         made.root = None
+    elif "traceparent" in extra and (trace := trace_in(extra["traceparent"])) is not None:
+        made.trace = trace
+        made.root = None
     if "timestamp" in extra:
         made.stamp = checked_stamp(extra.pop("timestamp"))
     if parent is not None and parent.extra is not None:
@@ -227,8 +242,8 @@ cdef class Message:
     """An immutable message: a type, a payload, headers, and metadata.
 
     `metadata` and `headers` are copied. `headers` may hold a `trace_id` (str) and a `timestamp`
-    (seconds since the epoch) of the caller's; given another message's headers, the two share
-    their trace id. Raises TypeError or ValueError for arguments that are not as described.
+    (seconds since the epoch) of the caller's, or a W3C `traceparent`, whose trace id is taken where
+    none is given; given another message's headers, the two share their trace id. Raises TypeError or ValueError for arguments that are not as described.
     """
 
     def __init__(self, type, payload, metadata=None, headers=None):
@@ -321,6 +336,14 @@ cdef class Message:
     def __reduce__(self):
         metadata = None if self.meta is None else dict(self.meta)
         return (Message, (self.type, self.payload, metadata, dict(headers_of(self))))
+
+
+def known_trace(Message message):
+    """The trace id of a message if it was given or has been read already; else None, and none is made."""
+    cdef Headers root = message._headers
+    if root is None:
+        return None
+    return root.trace if root.root is None else root.root.trace
 
 
 cdef object checked_metadata(object metadata):

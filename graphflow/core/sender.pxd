@@ -21,6 +21,7 @@ cdef class Sender:
     cdef NodeState* state           # the dispatcher's
     cdef readonly str path
     cdef object engine
+    cdef object spans               # a graphflow.tracing.Spans, or None while tracing is off
     cdef readonly Dispatch dispatch
     cdef dict outs                  # port -> tuple of its Outlets
     cdef readonly list outlets

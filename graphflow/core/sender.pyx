@@ -74,6 +74,8 @@ cdef class Sender:
     cdef Message as_message(self, object value, Message parent):
         """What is sent for a value that was emitted while `parent` was being handled."""
         if type(value) is Message:
+            if self.spans is not None and parent is not None:
+                return self.spans.link(value, parent)
             return <Message>value
         if value is None:
             raise TypeError(
@@ -88,7 +90,7 @@ cdef class Sender:
     cdef object keep(self, Call call, object port, object value):
         """Emit within a call whose emissions leave when it has ended: checked now, sent by hand_on()."""
         cdef tuple outlets = self.outlets_of(port)
-        cdef Message message = self.as_message(value, call.message)
+        cdef Message message = self.as_message(value, call.seen)
         cdef bint control = message.kind == KIND_CONTROL
         cdef Py_ssize_t waiting = peek(self.outbox) + peek(self.control_outbox) + peek(self.kept)
         cdef list copies = prepare_all(outlets, message)

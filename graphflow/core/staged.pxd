@@ -18,7 +18,7 @@ cdef class StagedCell(Cell):
     cdef int open_call(self, Call call, InletState* inlet) except -1
     cdef bint begin(self, Call call) except -1
     cdef int attempt_begins(self, Call call) except -1
-    cdef int attempt_ends(self, Call call) except -1
+    cdef int attempt_ends(self, Call call, object error) except -1
     cdef int attempt_succeeded(self, Call call) except -1
     cdef int call_hook(self, Call call) except -1
     cdef int exhaust(self, Call call, object generator) except -1

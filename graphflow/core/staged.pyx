@@ -162,24 +162,29 @@ cdef class StagedCell(Cell):
         call.before = len(call.kept)        # what on_error has emitted is not taken back
         add(self.in_handler, call.message is not None)
         call.from_ns = self.timed_from() if call.message is not None else 0
+        if self.spans is not None and call.message is not None:
+            call.span, call.seen = self.spans.enter(self.path, call.port, call.message, call.attempts)
         return 0
 
-    cdef int attempt_ends(self, Call call) except -1:
+    cdef int attempt_ends(self, Call call, object error) except -1:
         """An attempt is over, whatever came of it."""
+        if call.span is not None:
+            call.span.end(error)
+            call.span = None
         add(self.in_handler, -(call.message is not None))
         if call.from_ns != 0:
             self.timed_until_now(call.from_ns)
         return 0
 
     cdef int attempt_succeeded(self, Call call) except -1:
-        self.attempt_ends(call)
+        self.attempt_ends(call, None)
         add(self.handled, call.message is not None)
         return self.end_call(call)
 
     cdef int call_hook(self, Call call) except -1:
         """Run on_message or on_tick; a generator is exhausted at once, as what it yields is kept anyway."""
         if call.message is not None:
-            result = self.on_message(call.port, call.message)
+            result = self.on_message(call.port, call.seen)
         else:
             result = self.node.on_tick()
         if result is not None and self.is_generator(result, call.hook):
@@ -204,14 +209,14 @@ cdef class StagedCell(Cell):
     cdef int attempt_failed(self, Call call, object error) except -1:
         """The hook raised."""
         if self.attempt_ends_in(call, error):
-            self.tell_on_error(error, call.message)
+            self.tell_on_error(error, call.seen)
             self.try_or_give_up(call, error)
         return 0
 
     cdef bint attempt_ends_in(self, Call call, object error) except -1:
         """What a failed attempt emitted does not count where there may be another. False: the error stops the graph,
         and nothing is to be done."""
-        self.attempt_ends(call)
+        self.attempt_ends(call, error)
         if self.error_policy.kind == "retry":
             self.forget(call, call.before)
         if not self.is_fatal(error):
@@ -224,7 +229,7 @@ cdef class StagedCell(Cell):
         """After on_error: rest and try again, or give the message up."""
         if self.tries_again(call):
             return self.back_off(call, error)
-        self.stand(call.hook, error, call.message, call.port, True, call.attempts)
+        self.stand(call.hook, error, call.seen, call.port, True, call.attempts)
         return self.end_call(call)
 
     cdef bint tries_again(self, Call call) except -1:

@@ -17,7 +17,7 @@ from graphflow.core.histogram cimport Histogram, distribution
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.recorder cimport PHASE, STALL, TURN_BEGINS, TURN_ENDS, Event, Recorder
 from graphflow.core.sender cimport Outlet
-from graphflow.core.state cimport CONTROL_OUTBOX, OUTBOX, PAUSED, STOPPED, Crew, NodeState
+from graphflow.core.state cimport CONTROL_OUTBOX, ENDED, OUTBOX, PAUSED, STOPPED, Crew, NodeState
 
 cdef enum:
     LEVEL_COUNT = 4
@@ -47,7 +47,7 @@ def survey_scheduler(Engine engine):
         acquire(dispatch.mu)
         for index in range(dispatch.crew_count):
             crew = &dispatch.crews[index]
-            parked += crew.idle
+            parked += crew.idle if dispatch.phase != ENDED else 0
             wakeups += crew.wakeups
             for level in range(LEVEL_COUNT):
                 turns[level] += crew.turns[level]

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from graphflow.observability.logs import RecentLogs as RecentLogs
     from graphflow.observability.logs import json_formatter as json_formatter
     from graphflow.observability.logs import recent_logs as recent_logs
+    from graphflow.observability.otel import instrument as instrument
     from graphflow.observability.prometheus import PrometheusCollector as PrometheusCollector
 
 _HOME = {
@@ -18,6 +19,7 @@ _HOME = {
     "PrometheusCollector": "prometheus",
     "RecentLogs": "logs",
     "dump": "dumping",
+    "instrument": "otel",
     "json_formatter": "logs",
     "recent_logs": "logs",
 }

@@ -18,7 +18,7 @@ import graphflow.scheduler
 from graphflow.observability import RecentLogs, dump
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from graphflow import Scheduler
 
@@ -52,8 +52,8 @@ def pytest_runtest_setup() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
-) -> Iterator[None]:  # a generator by the rules of pytest, which sends the report in
-    report: pytest.TestReport = yield  # type: ignore[misc]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
     if report.failed and call.excinfo is not None:
         mine = [scheduler for scheduler in list(graphflow.scheduler._live) if scheduler not in _earlier]
         seed = dict(item.user_properties).get("graphflow_seed")
@@ -61,7 +61,7 @@ def pytest_runtest_makereport(
             folder = folder_of(item.nodeid) / call.when
             folder = folder if len(mine) == 1 else folder / str(number)
             report.sections.append(("graphflow", _dumped(scheduler, folder, seed)))
-    return report  # type: ignore[return-value]
+    return report
 
 
 def _dumped(scheduler: Scheduler, folder: Path, seed: object) -> str:

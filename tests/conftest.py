@@ -15,8 +15,14 @@ import pytest
 
 import graphflow.scheduler
 
-pytest.register_assert_rewrite("awaits", "coroutines", "edges", "graphs", "timing", "turns")
+pytest.register_assert_rewrite("artifacts", "awaits", "coroutines", "edges", "graphs", "timing", "turns")
 
+from artifacts import (  # noqa: E402, F401
+    pytest_runtest_makereport,
+    pytest_runtest_setup,
+    pytest_sessionfinish,
+    pytest_sessionstart,
+)
 from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """JSON over HTTP: finds the function for a request, hands it the body, and sends what it returns.
 
-Answers are JSON, unless the function returns a `Text`. What cannot be used is answered 4xx with an "error" that says why.
+Answers are JSON, unless the function returns a `Text`. What cannot be used is answered 4xx with an "error" that says
+why.
 """
 
 import json

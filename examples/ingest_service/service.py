@@ -16,7 +16,7 @@ from typing import Any
 
 from examples.ingest_service.connections import ClosableServer, Taken
 from examples.ingest_service.graph import ingest_graph
-from examples.ingest_service.http_server import Answer, HttpError, HttpServer, Text
+from examples.ingest_service.http_server import Answer, HttpError, HttpServer, Routes, Text
 from examples.ingest_service.metrics import Metrics
 from examples.ingest_service.tcp_server import LineServer
 from examples.ingest_service.writer import SQLiteWriter, connect
@@ -100,7 +100,7 @@ class IngestService:
         self.commands = self.scheduler.input("commands")
         self.metrics = Metrics(self.scheduler)
 
-        routes = {
+        routes: Routes = {
             ("POST", "/ingest"): self._ingest,
             ("GET", "/stats"): self._stats,
             ("GET", "/metrics"): self._metrics,

@@ -105,8 +105,8 @@ def draw(place: str, kind: str, output: Path | None) -> None:
 def run(place: str, workers: int | None, duration: float | None, refresh: float, table: bool | None) -> int:
     """Run a graph and show what it does.
 
-    Ctrl-C and SIGTERM drain; a second one stops at once. Exit status 0 if everything was handled, 1 if not, 130 after
-    Ctrl-C.
+    Without --table or --no-table there is a table where the output is a terminal. Ctrl-C and SIGTERM drain; a second
+    one stops at once. Exit status 0 if everything was handled, 1 if not, 130 after Ctrl-C.
     """
     logging.getLogger("graphflow").setLevel(logging.INFO)
     try:

@@ -69,8 +69,9 @@ def _attribute(module: Any, module_name: str, name: str) -> Any:
 def _graphs(place: str, found: object) -> Scheduler | list[Subgraph | Node]:
     if isinstance(found, Scheduler):
         return found
-    items = [found] if isinstance(found, (Subgraph, Node)) else list(found) if isinstance(found, Iterable) else [found]
+    items = list(found) if isinstance(found, Iterable) else [found]
+    graphs = [item for item in items if isinstance(item, (Subgraph, Node))]
     for item in items:
-        if not isinstance(item, (Subgraph, Node)):
+        if item not in graphs:
             raise LoadError(f"{place} must be or return {_WANTED}, not {type(item).__name__} {item!r}")
-    return items
+    return graphs

@@ -136,15 +136,8 @@ class Watched:
         return 0 if complete else 1
 
 
-def run_watched(
-    scheduler: Scheduler,
-    *,
-    refresh_s: float,
-    duration_s: float | None,
-    table: bool | None,
-    console: Console | None = None,
-) -> int:
+def run_watched(scheduler: Scheduler, *, refresh_s: float, duration_s: float | None, table: bool | None) -> int:
     """Run a scheduler to its end and show it: a live table on a terminal (`table` None: if there is one), else a line
     at each refresh."""
-    console = console or Console()
+    console = Console()
     return Watched(scheduler, console, refresh_s, duration_s).run(console.is_terminal if table is None else table)

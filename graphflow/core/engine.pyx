@@ -248,8 +248,8 @@ cdef class Engine:
             release_cell(cell)
 
     def keep(self):
-        """The keeper's life: timers and deadlines. Returns "leave" when the run has ended; "add worker", "look" or "tell"
-        (of new_phases) is to be done before it is called again."""
+        """The keeper's life: timers and deadlines. Returns "leave" when the run has ended; "add worker", "look" or
+        "tell" (of new_phases) is to be done before it is called again."""
         cdef Errand errand
         with nogil:
             errand = self.dispatch.keep()

@@ -1,9 +1,9 @@
 # Durations in fixed log-linear buckets.
 #
-# Each doubling of time has STEPS buckets of equal width, so the middle of a bucket is within 1/32 (3.2 %) of anything in
-# it, from 16 ns to 4.9 hours, in 5 KiB and without a floating point number. Recording is a few additions, all relaxed
-# atomics, so it may be done by several threads and read by others without a lock; whoever records under a lock of the
-# core's has a consistent copy for the price of that lock.
+# Each doubling of time has STEPS buckets of equal width, so the middle of a bucket is within 1/32 (3.2 %) of anything
+# in it, from 16 ns to 4.9 hours, in 5 KiB and without a floating point number. Recording is a few additions, all
+# relaxed atomics, so it may be done by several threads and read by others without a lock; whoever records under a lock
+# of the core's has a consistent copy for the price of that lock.
 #
 # One event in ONE_IN is timed, at random distances (1 to 127, 64 on average): a fixed stride would always meet the same
 # item of a graph that works in rounds. The numbers come from a generator with a fixed start, so that a simulated run
@@ -86,8 +86,8 @@ cdef Timed* new_timed(uint32_t seed) except NULL:
 
 
 cdef object distribution(Histogram* histogram):
-    """What was recorded, as a Distribution. Threads that record meanwhile are in the whole of it or only in the buckets,
-    so the count is taken from these."""
+    """What was recorded, as a Distribution. What is recorded meanwhile may be in some of its numbers and not in others,
+    so the count is taken from the buckets."""
     cdef int bucket
     cdef int64_t seen, count = 0
     buckets = []

@@ -243,7 +243,8 @@ cdef class Message:
 
     `metadata` and `headers` are copied. `headers` may hold a `trace_id` (str) and a `timestamp`
     (seconds since the epoch) of the caller's, or a W3C `traceparent`, whose trace id is taken where
-    none is given; given another message's headers, the two share their trace id. Raises TypeError or ValueError for arguments that are not as described.
+    none is given; given another message's headers, the two share their trace id. Raises TypeError or
+    ValueError for arguments that are not as described.
     """
 
     def __init__(self, type, payload, metadata=None, headers=None):

@@ -1,8 +1,8 @@
 # How long items lie in an edge's queue, for those that are timed. Guarded by the edge's lock.
 #
-# An item is known by its number, counted at the head of the queue where items come out, so nothing is stored with the
-# item: one that goes in behind `depth` others is number `left + depth + 1`. Where items leave from anywhere else (a sweep
-# of expired ones, a clear-out) the marks are forgotten.
+# An item is known by its number, counted at the head of the queue where items come out, so nothing is stored with it:
+# one that goes in behind `depth` others is number `left + depth + 1`. Where items leave from anywhere else (a sweep of
+# expired ones, a clear-out) the marks are forgotten.
 from libc.stdint cimport int64_t
 
 from graphflow.core.histogram cimport Histogram, Sampler, record, sampled

@@ -145,8 +145,8 @@ cdef struct NodeState:
     CallBook book
     # counted for snapshots
     int64_t turns
-    uint64_t spent_ns       # the times at which somebody left it, less those at which somebody entered; it wraps, and is
-                            # the time spent inside when the present time is added for each who is there still
+    uint64_t spent_ns       # times of leaving less times of entering; it wraps. With the present time added for each
+    #                         who is inside still, it is the time spent there
     int64_t ready_ns        # when it was queued, if this wait is timed; else 0
 
 cdef struct NodeList:

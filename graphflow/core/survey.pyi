@@ -2,6 +2,7 @@ from typing import Any
 
 from graphflow.core.cell import Cell
 from graphflow.core.engine import Engine
+from graphflow.flight import FlightKind
 from graphflow.topology import Link
 
 def survey_scheduler(engine: Engine | None) -> dict[str, Any]:
@@ -10,7 +11,7 @@ def survey_scheduler(engine: Engine | None) -> dict[str, Any]:
 def survey_node(cell: Cell | None) -> dict[str, Any]:
     """Fields of a NodeSnapshot that the core knows; of one that never ran where `cell` is None."""
 
-def survey_flight(engine: Engine) -> tuple[list[tuple[float, str, int, int, str]], int]:
+def survey_flight(engine: Engine) -> tuple[list[tuple[float, FlightKind, int, int, str]], int]:
     """The events of the flight recorder, oldest first: (seconds on the run's clock, event, worker or -1, node or -1,
     detail), and how many older ones were overwritten."""
 

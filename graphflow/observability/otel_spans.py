@@ -27,7 +27,9 @@ from graphflow.core.message import Message, MessageType, known_trace
 from graphflow.logs import say
 
 if TYPE_CHECKING:
-    from opentelemetry.context import Context, Token
+    from contextvars import Token
+
+    from opentelemetry.context import Context
     from opentelemetry.trace import Span, TracerProvider
 
 log = logging.getLogger("graphflow.tracing")

@@ -114,10 +114,26 @@ SCHEDULER: tuple[Reading, ...] = (
     _self("turns", "turns", "counter", "{turn}", _TURNS, lambda s: dict(s.scheduler.turns), "band"),
     _self("wakeups", "wakeups", "counter", "{wakeup}", "Workers woken", lambda s: s.scheduler.wakeups),
     _self("workers", "workers", "gauge", "{thread}", "Threads that run nodes", lambda s: s.scheduler.workers),
-    _self("parked_workers", "parked_workers", "gauge", "{thread}", "Of these, asleep", lambda s: s.scheduler.parked_workers),
+    _self(
+        "parked_workers",
+        "parked_workers",
+        "gauge",
+        "{thread}",
+        "Of these, asleep",
+        lambda s: s.scheduler.parked_workers,
+    ),
     _self("running_nodes", "running_nodes", "gauge", "{node}", "Nodes being run", lambda s: s.scheduler.running_nodes),
-    _self("runnable_nodes", "runnable_nodes", "gauge", "{node}", "Nodes ready to run", lambda s: s.scheduler.runnable_nodes),
-    _self("blocked_nodes", "blocked_nodes", "gauge", "{node}", "Nodes short of room", lambda s: s.scheduler.blocked_nodes),
+    _self(
+        "runnable_nodes",
+        "runnable_nodes",
+        "gauge",
+        "{node}",
+        "Nodes ready to run",
+        lambda s: s.scheduler.runnable_nodes,
+    ),
+    _self(
+        "blocked_nodes", "blocked_nodes", "gauge", "{node}", "Nodes short of room", lambda s: s.scheduler.blocked_nodes
+    ),
     _self("stalls", "stalls", "gauge", "{stall}", "What stands still now, by kind", _stalls, "reason"),
     _self("loop_latency", "loop_latency_seconds", "histogram", "s", _LATENCY, lambda s: s.scheduler.loop_latency),
 )

@@ -38,7 +38,11 @@ class Traces:
 
     def spans(self, node: str | None = None) -> list[ReadableSpan]:
         ended = self.exporter.get_finished_spans()
-        return [span for span in ended if node is None or span.attributes and span.attributes.get("graphflow.node") == node]
+        return [
+            span
+            for span in ended
+            if node is None or (span.attributes and span.attributes.get("graphflow.node") == node)
+        ]
 
     def one(self, node: str) -> ReadableSpan:
         (span,) = self.spans(node)
@@ -141,7 +145,10 @@ def test_a_trace_goes_through_every_kind_of_node(traces: Traces, kind: type[Curr
     assert parent_of(one) == caller.get_span_context().span_id
     assert parent_of(two) == one.context.span_id
     assert {trace_of(span) for span in traces.spans()} == {left.get_trace_id()}
-    assert left.headers["traceparent"] == f"00-{left.get_trace_id()}-{two.context.span_id:016x}-{two.context.trace_flags:02x}"
+    assert (
+        left.headers["traceparent"]
+        == f"00-{left.get_trace_id()}-{two.context.span_id:016x}-{two.context.trace_flags:02x}"
+    )
     assert set(first.current) == {one.context.span_id}
     assert {message.get_trace_id() for message in first.seen} == {left.get_trace_id()}
     assert one.attributes is not None
@@ -207,7 +214,9 @@ def test_a_traceparent_in_the_headers_is_the_parent(traces: Traces) -> None:
     assert left.headers["tracestate"] == "vendor=value"
 
 
-@pytest.mark.parametrize("wrong", ["", "x", PARENT.upper(), PARENT[:-1], "ff" + PARENT[2:], "00-" + "0" * 32 + PARENT[35:], 5])
+@pytest.mark.parametrize(
+    "wrong", ["", "x", PARENT.upper(), PARENT[:-1], "ff" + PARENT[2:], "00-" + "0" * 32 + PARENT[35:], 5]
+)
 def test_a_traceparent_that_is_none_begins_a_trace(traces: Traces, wrong: Any) -> None:
     _, scheduler = framed(Map("m"))
     with instrument(scheduler, tracer_provider=traces.provider), scheduler:
@@ -248,7 +257,7 @@ def test_messages_that_a_handler_makes_by_itself_join_the_trace(traces: Traces) 
     _, scheduler = framed(Makes("makes"))
     with instrument(scheduler, tracer_provider=traces.provider), scheduler:
         scheduler.input("in").put(1)
-        left = {}
+        left: dict[Any, Message] = {}
         while len(left) < 4:
             message = scheduler.output("out").get(DEADLINE_S)
             left[message.payload] = message
@@ -318,7 +327,7 @@ def test_an_error_is_recorded_and_the_span_is_marked(traces: Traces, kind: type[
         def on_message(self: Any, port: str, msg: Message) -> None:  # type: ignore[misc]
             raise ValueError("the reason")
 
-    Fails.on_message = on_message  # type: ignore[method-assign]
+    Fails.on_message = on_message
     scheduler = scheduler_of(chain(Source("a", [1]), Fails("b"), Collect("c")))
     with instrument(scheduler, tracer_provider=traces.provider):
         scheduler.run()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
 import pty
 import re
@@ -305,9 +306,8 @@ def node(path: str) -> NodeSnapshot:
 
 
 def drawn(now: Snapshot, width: int, height: int) -> list[str]:
-    console = Console(width=width, height=height, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console = Console(width=width, height=height, record=True, file=io.StringIO())
     console.print(live_table(now, None, height))
-    console.file.close()
     return console.export_text().splitlines()
 
 

@@ -8,15 +8,19 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
+
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 EXAMPLE = re.compile(r"```python\n(.*?)```\n+(?:```text\n(.*?)```)?", re.DOTALL)
 
 
-def examples() -> list[object]:
+def examples() -> list[ParameterSet]:
     found = []
     for page in PAGES:
         for number, (code, printed) in enumerate(EXAMPLE.findall(page.read_text()), start=1):

@@ -192,7 +192,7 @@ def test_only_the_latest_are_kept(kept: RecentLogs) -> None:
 
 
 def test_a_kept_record_is_text_and_numbers_and_holds_on_to_nothing() -> None:
-    kept, alone = RecentLogs(5), logging.Logger("alone")  # pytest's own handlers hold on to records
+    kept, alone = RecentLogs(5), logging.Logger("alone")  # noqa: LOG001  pytest's own handlers hold on to records
     alone.addHandler(kept)
 
     class Thing:

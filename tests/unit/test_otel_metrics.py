@@ -145,7 +145,9 @@ def test_a_scheduler_that_is_dropped_is_not_kept_alive(meters: Meters) -> None:
 
 
 def test_the_global_provider_is_the_default(monkeypatch: pytest.MonkeyPatch, meters: Meters) -> None:
-    monkeypatch.setattr(metrics, "get_meter", lambda name, meter_provider=None: (meter_provider or meters.provider).get_meter(name))
+    monkeypatch.setattr(
+        metrics, "get_meter", lambda name, meter_provider=None: (meter_provider or meters.provider).get_meter(name)
+    )
     scheduler = ran()
     with instrument(scheduler):
         assert value(meters.points(), "edge.delivered", graph="chain", edge="a:out->b:in") == 1000
@@ -168,13 +170,17 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.stdout == "instrument() needs the OpenTelemetry API: pip install 'graphflow[opentelemetry]'\n", done.stderr
+    assert done.stdout == "instrument() needs the OpenTelemetry API: pip install 'graphflow[opentelemetry]'\n", (
+        done.stderr
+    )
 
 
 def test_the_page_lists_every_instrument_with_its_unit(meters: Meters) -> None:
     scheduler = ran(metrics=True)
     with instrument(scheduler, meters.provider):
         collected = {(metric.name, metric.unit) for metric in meters.metrics()}
-    rows = re.findall(r"^\| `(graphflow\.[\w.]+)` \| (\S+) \|", (ROOT / "docs/opentelemetry.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(graphflow\.[\w.]+)` \| (\S+) \|", (ROOT / "docs/opentelemetry.md").read_text(), re.MULTILINE
+    )
     assert collected == set(rows)
     assert scheduler.snapshot().status == "stopped"

@@ -47,7 +47,7 @@ cdef struct Counts:
     # "Counting" in DESIGN: offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered
     int64_t offered
     int64_t delivered
-    int64_t peak_depth          # these three lie in the cache line of the lock's neighbours: a plain put touches no other
+    int64_t peak_depth          # these three share the cache line of the lock's neighbours: a plain put needs no other
     int64_t dropped
     int64_t dropped_closed      # of `dropped`: emitted to a closed edge, or queued for a node that was stopped
     int64_t dropped_error       # of `dropped`: the user's policy failed on an emit

@@ -28,12 +28,15 @@ class Spans(Protocol):
     def enter(self, path: str, port: str, message: Message, attempt: int) -> tuple[HandlerSpan, Message]:
         """A node is to handle a message: its span, current on this thread, and the message that the handler sees, whose
         headers name the span."""
+        ...
 
     def link(self, message: Message, parent: Message) -> Message:
         """A message that a handler made by itself, as part of the trace of the one it handles."""
+        ...
 
     def stamp(self, item: Any) -> Any:
         """An item that enters a graph, as part of the trace of whoever puts it in."""
+        ...
 
 
 @dataclass(slots=True)

@@ -24,8 +24,6 @@ _HOME = {
     "recent_logs": "logs",
 }
 
-__all__ = list(_HOME)
-
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:

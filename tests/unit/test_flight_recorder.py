@@ -240,4 +240,4 @@ def test_a_recording_can_be_taken_while_the_graph_works() -> None:
             remote.emit_there(scheduler, number)
             recording = scheduler.flight_recording()
             assert recording.graph == "g"
-        json.dumps(recording.to_dict())
+            json.dumps(recording.to_dict())

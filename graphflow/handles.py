@@ -51,9 +51,9 @@ class Input:
         """Put from a coroutine of any event loop, which runs on while this one waits; else as put().
 
         When it is cancelled the item is in or out for good, and the CancelledError says which: `error.accepted` (and a
-        note) is True or False. Under asyncio.timeout() it is the `__cause__` (in early patches of 3.11 the
-        `__context__`) of the TimeoutError. A task that is
-        cancelled before it has begun put nothing, and its error has no `accepted`.
+        note) is True or False. Under asyncio.timeout() it is the `__cause__` of the TimeoutError (in early patches of
+        Python 3.11 the `__context__`). A task that is cancelled before it has begun put nothing, and its error has no
+        `accepted`.
         """
         spans = self._tracing.spans
         return await awaiting.put(self.edge, item if spans is None else spans.stamp(item), timeout)

@@ -99,8 +99,7 @@ cdef class EdgeContents:
     cdef int64_t owner          # token of the scheduler that runs this edge, 0 outside a run
     cdef bint sealed            # a run has ended here: the next one starts it afresh
     cdef readonly str id        # names both ends; set again when the edge's graph is registered
-    # ---- hints for the log; guarded by nothing, see losses.pyx ---------------------------------------------------
-    cdef int64_t losses
+    # ---- a hint for the log; guarded by nothing, see losses.pyx --------------------------------------------------
     cdef int64_t loss_said_ns
     # ---- fixed at construction ----------------------------------------------------------------------------------
     cdef Clock clock

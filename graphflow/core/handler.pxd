@@ -53,7 +53,8 @@ cdef class Handler(Faults):
     cdef bint interrupted(self, int level) noexcept
     cdef int take_data(self, Inlet inlet, int quantum) except -1
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
-    cdef int handle(self, str port, object item, int level) except -1
+    cdef int handle(self, str port, object item, int level, object span) except -1
+    cdef int handle_traced(self, str port, object item, int level) except -1
     cdef int tick(self) except -1
     cdef bint settle(
         self, object result, Message message, str port, int level, str hook, object span=*

@@ -54,10 +54,19 @@ cdef class Handler(Faults):
 
     # ======================================================================================== handling
 
+    cdef int handle_traced(self, str port, object item, int level) except -1:
+        """Handle one item in a span of its own, if tracing is on."""
+        cdef Message message
+        if self.spans is None:
+            return self.handle(port, item, level, None)
+        message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
+        span, message = self.spans.enter(self.path, port, message, 1)
+        return self.handle(port, message, level, span)
+
     cdef int handle_timed(self, str port, object item, int level) except -1:
         """The same, timed; then the next one to be timed is chosen."""
         cdef int64_t from_ns = self.dispatch.clock.now_ns()
-        self.handle(port, item, level)
+        self.handle_traced(port, item, level)
         redraw(&self.handling.sampler)
         self.timed_until_now(from_ns)
         return 0
@@ -75,12 +84,13 @@ cdef class Handler(Faults):
 
     cdef int take_data(self, Inlet inlet, int quantum) except -1:
         """Handle up to `quantum` data messages of one input; returns how many. `until` is the one that is timed: kept
-        here, as a look at it in memory for each message costs a fiftieth of a hop."""
+        here, as a look at memory for each message costs a fiftieth of a hop; so is whether calls are traced."""
         cdef Edge edge = inlet.edge
         cdef int level = inlet.state.band
         cdef int done = 0
         cdef object item
         cdef int until = self.handling.sampler.countdown if self.handling != NULL else 0
+        cdef bint traced = self.spans is not None
         while done < quantum:
             item = edge.take_plain() if not edge.wraps else None
             if item is None:
@@ -93,8 +103,10 @@ cdef class Handler(Faults):
             if done == until:
                 self.handle_timed(inlet.port, item, level)
                 until = done + self.handling.sampler.countdown
+            elif traced:
+                self.handle_traced(inlet.port, item, level)
             else:
-                self.handle(inlet.port, item, level)
+                self.handle(inlet.port, item, level, None)
             if self.interrupted(level):
                 break
         if until > 0:
@@ -111,20 +123,18 @@ cdef class Handler(Faults):
             if item is None:
                 return done
             done += 1
-            self.handle(inlet.port, item, LANE_LEVEL)
+            self.handle_traced(inlet.port, item, LANE_LEVEL)
             if self.held_control is not None or peek(self.state.poke) != 0:
                 break
         self.dispatch.inlet_left(&inlet.state, True)
         return done
 
-    cdef int handle(self, str port, object item, int level) except -1:
-        """Call on_message with one item."""
+    cdef int handle(self, str port, object item, int level, object span) except -1:
+        """Call on_message with one item; `span` is that of the call, or None."""
         cdef Message message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
         cdef Message before = self.current      # a control message may come while another handler is suspended
         cdef object result
-        cdef object span = None
-        if self.spans is not None:
-            span, message = self.spans.enter(self.path, port, message, 1)
+        cdef bint handed = False    # the span is its generator's now
         self.current = message
         self.begun += 1
         self.in_handler += 1
@@ -132,8 +142,8 @@ cdef class Handler(Faults):
             result = self.on_message(port, message)
             if result is None:
                 self.handled += 1
-            elif self.settle(result, message, port, level, "on_message", span):
-                span = None     # its generator's now
+            else:
+                handed = self.settle(result, message, port, level, "on_message", span)
         except BaseException as error:
             if span is not None:
                 span.end(error)
@@ -141,7 +151,7 @@ cdef class Handler(Faults):
         finally:
             self.in_handler -= 1
             self.current = before
-            if span is not None:
+            if span is not None and not handed:
                 span.end()
         return 0
 

@@ -20,7 +20,7 @@ from graphflow.core.contents cimport (
     no_news,
 )
 from graphflow.core.keyindex cimport KeyIndex, new_index
-from graphflow.core.lock cimport acquire
+from graphflow.core.lock cimport acquire, peek
 from graphflow.core.losses cimport LOST_CLOSED, lost
 from graphflow.core.queue cimport EdgeQueue
 from graphflow.core.queuetimes cimport QueueTimes, forget_marks
@@ -169,7 +169,7 @@ cdef class LeasedQueue(EdgeQueue):
             self.counts.undelivered += left
         self.unlock()
         if dropped and left > 0:
-            lost(self, LOST_CLOSED)
+            lost(self, LOST_CLOSED, peek(self.counts.dropped))
         return 0
 
     cdef int leave(self, int64_t deferred) except -1:

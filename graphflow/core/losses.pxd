@@ -1,4 +1,6 @@
 # Says what edges lose, a little of it. See losses.pyx.
+from libc.stdint cimport int64_t
+
 from graphflow.core.contents cimport EdgeContents
 
 cdef enum:
@@ -13,9 +15,9 @@ cdef enum Loss:
 
 cdef int say_loss(EdgeContents edge, Loss loss) except -1
 
-cdef inline int lost(EdgeContents edge, Loss loss) except -1:
-    """With no lock held: an edge has lost an item. Costs a count, as long as nobody wants to hear of it."""
-    edge.losses += 1
-    if edge.losses <= ALL_UP_TO or edge.losses & (ALL_UP_TO - 1) == 0:
+cdef inline int lost(EdgeContents edge, Loss loss, int64_t count) except -1:
+    """With no lock held: an edge has lost an item, `count` of that kind so far. Costs a comparison or two, as long as
+    nobody wants to hear of it."""
+    if count <= ALL_UP_TO or count & (ALL_UP_TO - 1) == 0:
         return say_loss(edge, loss)
     return 0

@@ -1,9 +1,9 @@
 # Logs of what edges lose: at DEBUG, and at most one record a second and edge, with the counts so far, whatever the rate
-# of the losses. Most of them cost a count: whether anybody listens is asked for the first of an edge, and then for one
-# in ALL_UP_TO.
+# of the losses. Most of them cost a look at a count: whether anybody listens is asked for the first of an edge, and then
+# for one in ALL_UP_TO.
 #
-# No lock is held here. `losses` and `loss_said_ns` are only hints for this, and two threads that change them at once do
-# no harm. The time is noted before the record is made: a log handler that puts into the very edge comes back to here.
+# No lock is held here. The counts are read as they are, and `loss_said_ns` is only a hint: two threads that change it at
+# once do no harm. The time is noted before the record is made: a log handler that puts into the very edge comes back to here.
 
 import logging
 

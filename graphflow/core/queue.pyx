@@ -46,7 +46,7 @@ from graphflow.core.contents cimport (
 from graphflow.core.entry cimport Entry
 from graphflow.core.histogram cimport sampled
 from graphflow.core.keyindex cimport KeyIndex, new_index
-from graphflow.core.lock cimport acquire
+from graphflow.core.lock cimport acquire, peek
 from graphflow.core.losses cimport LOST_CLOSED, LOST_DROPPED, LOST_ERROR, LOST_EXPIRED, LOST_REPLACED, lost
 from graphflow.core.policy cimport (
     POLICY_DROP,
@@ -163,8 +163,10 @@ cdef class EdgeQueue(EdgeContents):
         if starved:
             self.settle()
         self.tell(&news)
-        if answer == VERDICT_DROPPED or answer == VERDICT_REPLACED:
-            lost(self, LOST_DROPPED if answer == VERDICT_DROPPED else LOST_REPLACED)
+        if answer == VERDICT_DROPPED:
+            lost(self, LOST_DROPPED, peek(self.counts.dropped))
+        elif answer == VERDICT_REPLACED:
+            lost(self, LOST_REPLACED, peek(self.counts.replaced))
         return answer
 
     cdef int enter_not(self, bint dropped, Wait* wait, bint want_room) except -1:
@@ -181,7 +183,7 @@ cdef class EdgeQueue(EdgeContents):
         self.came_back(wait, answer)
         self.unlock()
         if answer == VERDICT_DROPPED:
-            lost(self, LOST_DROPPED)
+            lost(self, LOST_DROPPED, peek(self.counts.dropped))
         return answer
 
     cdef int note_dropped(self, bint by_error) except -1:
@@ -194,7 +196,7 @@ cdef class EdgeQueue(EdgeContents):
         else:
             self.counts.dropped_closed += 1
         self.unlock()
-        return lost(self, LOST_ERROR if by_error else LOST_CLOSED)
+        return lost(self, LOST_ERROR if by_error else LOST_CLOSED, peek(self.counts.dropped))
 
     # ======================================================================================== room
 
@@ -401,7 +403,7 @@ cdef class EdgeQueue(EdgeContents):
             if starved:
                 self.settle()
             if gone > 0:
-                lost(self, LOST_EXPIRED)
+                lost(self, LOST_EXPIRED, peek(self.counts.expired))
         self.tell(&news)
         return 0
 

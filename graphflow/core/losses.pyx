@@ -1,15 +1,17 @@
 # Logs of what edges lose: at DEBUG, and at most one record a second and edge, with the counts so far, whatever the rate
-# of the losses. Most of them cost a look at a count: whether anybody listens is asked for the first of an edge, and then
-# for one in ALL_UP_TO.
+# of the losses. Most of them cost a look at a count: whether anybody listens is asked for the first of an edge, and
+# then for one in ALL_UP_TO.
 #
-# No lock is held here. The counts are read as they are, and `loss_said_ns` is only a hint: two threads that change it at
-# once do no harm. The time is noted before the record is made: a log handler that puts into the very edge comes back to here.
+# No lock is held here. The counts are read as they are, and `loss_said_ns` is only a hint: two threads that change it
+# at once do no harm. The time is noted before the record is made: a log handler that puts into the very edge comes back
+# to here.
 
 import logging
 
 from libc.stdint cimport int64_t
 
 from graphflow.core.contents cimport EdgeContents
+from graphflow.core.lock cimport peek, poke
 
 from graphflow.logs import say
 
@@ -27,9 +29,9 @@ cdef int say_loss(EdgeContents edge, Loss loss) except -1:
     if not log.isEnabledFor(DEBUG_LEVEL):
         return 0
     now = edge.clock.now_ns()
-    if edge.loss_said_ns != 0 and now - edge.loss_said_ns < PAUSE_NS:
+    if peek(edge.loss_said_ns) != 0 and now - peek(edge.loss_said_ns) < PAUSE_NS:
         return 0
-    edge.loss_said_ns = now
+    poke(edge.loss_said_ns, now)
     say(
         log, EVENT_OF[<int>loss], "%s: an item was %s (%s); so far dropped %d, replaced %d, expired %d",
         edge.id, EVENT_OF[<int>loss].removeprefix("edge_"), REASON_OF[<int>loss], edge.counts.dropped,

@@ -185,7 +185,9 @@ def rate_of(edge: EdgeSnapshot, since: Snapshot | None, seconds: float) -> float
 
 
 def _node_notes(node: NodeSnapshot) -> tuple[str, ...]:
-    return (node.state, f"{node.errors} errors") if node.errors else (node.state,)
+    if node.errors:
+        return (node.state, f"{node.errors} error{'s' if node.errors > 1 else ''}")
+    return (node.state,)
 
 
 def short(number: float) -> str:

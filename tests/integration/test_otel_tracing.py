@@ -151,6 +151,7 @@ def test_a_trace_goes_through_every_kind_of_node(traces: Traces, kind: type[Curr
     )
     assert set(first.current) == {one.context.span_id}
     assert {message.get_trace_id() for message in first.seen} == {left.get_trace_id()}
+    assert {message.headers["traceparent"][36:52] for message in first.seen} == {f"{one.context.span_id:016x}"}
     assert dict(one.attributes) == {
         "graphflow.graph": "chain",
         "graphflow.node": "first",
@@ -213,9 +214,10 @@ def test_a_traceparent_in_the_headers_is_the_parent(traces: Traces) -> None:
     assert left.headers["tracestate"] == "vendor=value"
 
 
-@pytest.mark.parametrize(
-    "wrong", ["", "x", PARENT.upper(), PARENT[:-1], "ff" + PARENT[2:], "00-" + "0" * 32 + PARENT[35:], 5]
-)
+WRONG = ["", "x", PARENT.upper(), PARENT[:-1], "ff" + PARENT[2:], "00-" + "0" * 32 + PARENT[35:], 5]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_a_traceparent_that_is_none_begins_a_trace(traces: Traces, wrong: Any) -> None:
     _, scheduler = framed(Map("m"))
     with instrument(scheduler, tracer_provider=traces.provider), scheduler:
@@ -474,6 +476,62 @@ def test_a_control_message_during_a_suspended_handler_has_its_own_span(traces: T
     first, second = traces.spans("yields")
     assert first.context.trace_id != second.context.trace_id
     assert {parent_of(span) for span in traces.spans("gate")} == {first.context.span_id, second.context.span_id}
+
+
+class Pausing(Current):
+    """Yields twice what it gets, and notes the span before and after it was suspended."""
+
+    def on_message(self, port: str, msg: Message) -> Any:
+        for _ in range(3):
+            self.note(msg)
+            yield msg.payload
+
+
+def test_a_span_is_current_when_its_generator_goes_on_and_not_between(traces: Traces) -> None:
+    between: list[bool] = []
+    pausing, sink = Pausing("pausing"), Collect("sink")
+    ticker = Ticker("ticker", 2, lambda _: between.append(trace.get_current_span().get_span_context().is_valid))
+    graph = Subgraph.from_nodes("g", [pausing, sink, ticker])
+    graph.connect("pausing:out", "sink:in", capacity=1)
+    graph.expose_input("in", "pausing:in")
+    scheduler = scheduler_of(graph, workers=1)
+    scheduler.pause("sink")
+    with instrument(scheduler, tracer_provider=traces.provider), scheduler:
+        scheduler.input("in").put(1)
+        until(lambda: scheduler.snapshot().nodes["pausing"].held == 1)
+        ticks = len(between)
+        until(lambda: len(between) > ticks + 1)
+        scheduler.resume("sink")
+        sink.expect(3)
+    assert between.count(True) == 0
+    assert pausing.current == [traces.one("pausing").context.span_id] * 3
+
+
+def test_the_span_of_a_coroutine_is_not_current_in_others_of_the_loop(traces: Traces) -> None:
+    current: list[bool] = []
+
+    class Ticks(Awaiting):
+        tick_interval_ms = 2
+
+        async def on_tick(self) -> None:  # type: ignore[override]
+            current.append(trace.get_current_span().get_span_context().is_valid)
+
+    node = Ticks("node")
+    _, scheduler = framed(node)
+    with instrument(scheduler, tracer_provider=traces.provider), scheduler:
+        scheduler.input("in").put(1)
+        scheduler.output("out").get(DEADLINE_S)
+        ticks = len(current)
+        until(lambda: len(current) > ticks + 1)
+    assert current.count(True) == 0
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, "00-" + PARENT[3:36] + "0" * 16 + "-01"])
+def test_a_traceparent_that_is_none_gives_no_trace_id(wrong: Any) -> None:
+    message = Message(MessageType.DATA, 1, headers={"traceparent": wrong})
+    assert known_trace(message) is None
+    assert message.headers["traceparent"] == wrong
+    assert len(message.get_trace_id()) == 32
 
 
 def test_a_message_knows_its_trace_without_making_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import json
 import logging
@@ -47,7 +48,7 @@ class Listener(logging.Handler):
         self.records: list[logging.LogRecord] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.records.append(record)
+        self.records.append(copy.copy(record))
 
     def events(self, name: str) -> list[Any]:
         return [record for record in self.records if getattr(record, "event", None) == name]
@@ -62,7 +63,7 @@ def heard() -> Iterator[Listener]:
     """Everything that graphflow logs, down to DEBUG."""
     listener, logger = Listener(), logging.getLogger("graphflow")
     level = logger.level
-    logger.addHandler(listener)
+    logger.handlers.insert(0, listener)  # before those that add fields to a record
     logger.setLevel(logging.DEBUG)
     yield listener
     logger.removeHandler(listener)

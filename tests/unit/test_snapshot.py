@@ -183,6 +183,7 @@ def test_busy_time_counts_what_still_runs() -> None:
         held(gate, scheduler)
         first = scheduler.snapshot().nodes["gate"]
         assert (first.state, first.running, first.in_handler) == ("running", 1, 1)
+        assert 0 < first.busy_s < DEADLINE_S
         until(lambda: scheduler.snapshot().nodes["gate"].busy_s > first.busy_s + 0.02)
         gate.opened.set()
         until(lambda: scheduler.snapshot().nodes["gate"].state == "idle")
@@ -218,8 +219,10 @@ def test_a_coroutine_is_busy_while_it_awaits() -> None:
 
     scheduler = scheduler_of(chain(Source("a", range(3)), Waits("w")))
     scheduler.run()
-    node = scheduler.snapshot().nodes["w"]
-    assert node.busy_s >= 3 * 0.05 * 0.9
+    snapshot = scheduler.snapshot()
+    node = snapshot.nodes["w"]
+    assert 3 * 0.05 * 0.9 <= node.busy_s < DEADLINE_S
+    assert (snapshot.scheduler.workers, snapshot.scheduler.parked_workers) == (0, 0)
     assert (node.handled, node.running) == (3, 0)
 
 
@@ -411,6 +414,27 @@ def test_what_a_policy_did_is_counted_and_named(policy: Any, field: str) -> None
         entered = {"dropped": 3, "replaced": 6, "coalesced": 3, "blocked": 3}[field]
         assert edge.enqueued == entered
         gate.opened.set()
+
+
+def test_what_a_stopped_node_leaves_in_its_queue_had_entered_it() -> None:
+    class Stops(Gate):
+        error_policy = ErrorPolicy.STOP_NODE
+
+        def on_message(self, port: str, msg: Message) -> None:
+            super().on_message(port, msg)
+            raise ValueError
+
+    stops = Stops("stops")
+    graph = Subgraph.from_nodes("g", [stops])
+    graph.expose_input("in", "stops:in")
+    scheduler = scheduler_of(graph)
+    with scheduler:
+        scheduler.input("in").put_many(range(4))
+        assert stops.entered.wait(DEADLINE_S)
+        stops.opened.set()
+        until(lambda: scheduler.snapshot().nodes["stops"].state == "stopped")
+        edge = scheduler.snapshot().edges["input:in->stops:in"]
+    assert (edge.offered, edge.enqueued, edge.delivered, edge.dropped, edge.dropped_closed) == (4, 4, 1, 3, 3)
 
 
 def test_blocked_time_runs_from_the_refusal_to_the_next_room() -> None:

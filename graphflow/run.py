@@ -9,6 +9,7 @@ import re
 import threading
 import time
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from graphflow.core.engine import Engine
@@ -208,14 +209,21 @@ class Run:
         if self._flight_folder is None or self._flights_written >= _FLIGHTS_WRITTEN:
             return
         self._flights_written += 1
-        name = re.sub(r"[^\w.-]", "_", f"{self.name}-{reason}-{self._flights_written}")
         try:
-            path, _ = recording.write(self._flight_folder, name)
+            path, _ = recording.write(self._flight_folder, self._unused_name(Path(self._flight_folder), reason))
         except OSError as error:
             about = {"graph": self.name, "reason": reason}
             say(log, "flight_not_recorded", "the flight recording cannot be written: %s", error, **about)
         else:
             say(log, "flight_recorded", "flight recording in %s", path, graph=self.name, reason=reason)
+
+    def _unused_name(self, folder: Path, reason: str) -> str:
+        """A file name for a recording that no earlier run has taken."""
+        stem = re.sub(r"[^\w.-]", "_", f"{self.name}-{reason}")
+        number = 1
+        while (folder / f"{stem}-{number}.json").exists():
+            number += 1
+        return f"{stem}-{number}"
 
     def _add_worker(self) -> None:
         """Every worker is inside a node that does not return, and another node waits for its on_stop."""

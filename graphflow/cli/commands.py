@@ -15,7 +15,7 @@ import graphflow
 from graphflow.cli.loading import LoadError, load
 from graphflow.cli.running import run_watched
 from graphflow.config import SchedulerConfig
-from graphflow.errors import GraphValidationError
+from graphflow.errors import GraphflowError
 from graphflow.pictures import Picture, picture_of
 from graphflow.pictures_dot import write_dot
 from graphflow.pictures_mermaid import write_mermaid
@@ -111,7 +111,7 @@ def run(place: str, workers: int | None, duration: float | None, refresh: float,
     logging.getLogger("graphflow").setLevel(logging.INFO)
     try:
         return run_watched(_scheduler(load(place), workers), refresh_s=refresh, duration_s=duration, table=table)
-    except GraphValidationError as error:
+    except GraphflowError as error:
         raise LoadError(f"{place} cannot run: {error}") from None
 
 

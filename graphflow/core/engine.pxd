@@ -12,6 +12,7 @@ cdef class Engine:
     cdef readonly str name              # of the scheduler, for logs
     cdef readonly bint metrics          # messages are timed
     cdef readonly int64_t token         # this scheduler's, for `here().scheduler`
+    cdef list all_spans                 # everything that ever made spans in this run
     cdef dict inlets                    # edge id -> Inlet, where a node reads it
     cdef dict outlets                   # edge id -> Outlet, where a node feeds it
     cdef readonly object opened         # a Latch: every node has started (or the run is over)

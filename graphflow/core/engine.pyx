@@ -66,6 +66,7 @@ cdef class Engine:
         self.token = token
         self.name = name
         self.metrics = config.metrics
+        self.all_spans = []
         self.cells = []
         self.inlets = {}
         self.outlets = {}
@@ -365,7 +366,9 @@ cdef class Engine:
         return runnable, blocked
 
     def set_spans(self, spans):
-        """Trace what the nodes handle from now on, or (None) do not."""
+        """Trace what the nodes handle from now on, or (None) do not. What is replaced is kept as long as the run: a worker
+        may be about to call it."""
+        self.all_spans.append(spans)
         for cell in self.cells:
             (<Cell>cell).spans = spans
 

@@ -82,6 +82,7 @@ def _kept(scheduler: Scheduler) -> dict[str, Callable[[], graphflow.FlightRecord
 
 
 def _queues(scheduler: Scheduler) -> dict[str, Any]:
+    scheduler.snapshot()  # refuses in a forked child, where a lock may be held for ever
     run = scheduler._run
     return {} if run is None else line_up(run.engine)
 

@@ -192,6 +192,15 @@ def test_an_error_that_stops_the_graph_keeps_a_recording_and_writes_it(
     assert any(getattr(record, "event", "") == "flight_recorded" for record in caplog.records)
 
 
+def test_a_later_run_overwrites_no_recording(tmp_path: Path) -> None:
+    scheduler = scheduler_of(chain(Source("a", [1]), Fatal("b")), flight_folder=tmp_path)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="the end"):
+            scheduler.run()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"chain-error-{number}.{kind}" for number in (1, 2) for kind in ("json", "trace.json")}
+
+
 def test_without_a_folder_it_is_kept_and_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     scheduler = scheduler_of(chain(Source("a", [1]), Fatal("b")))

@@ -366,8 +366,8 @@ cdef class Engine:
         return runnable, blocked
 
     def set_spans(self, spans):
-        """Trace what the nodes handle from now on, or (None) do not. What is replaced is kept as long as the run: a worker
-        may be about to call it."""
+        """Trace what the nodes handle from now on, or (None) do not. What is replaced is kept as long as the run: a
+        worker may be about to call it."""
         self.all_spans.append(spans)
         for cell in self.cells:
             (<Cell>cell).spans = spans

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from graphs import DEADLINE_S, Collect, Map, Source, assert_graph_conserved, scheduler_of
+from timing import SLOWDOWN
 
 from graphflow import (
     Block,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterator
 
-MESSAGES = 6000
+MESSAGES = 6000 // SLOWDOWN
 MONOTONIC_EDGE = ("offered", "enqueued", "delivered", "dropped", "replaced", "coalesced", "expired", "blocked")
 MONOTONIC_NODE = ("messages", "handled", "errors", "turns", "ticks")
 

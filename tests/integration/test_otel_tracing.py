@@ -513,7 +513,7 @@ def test_the_span_of_a_coroutine_is_not_current_in_others_of_the_loop(traces: Tr
     class Ticks(Awaiting):
         tick_interval_ms = 2
 
-        async def on_tick(self) -> None:  # type: ignore[override]
+        async def on_tick(self) -> None:
             current.append(trace.get_current_span().get_span_context().is_valid)
 
     node = Ticks("node")

@@ -5,6 +5,8 @@ Switches, read from the environment and nowhere else (unset, empty or 0 is off):
 GRAPHFLOW_DEBUG=1          assertions and balance counters, -O1 -g
 GRAPHFLOW_TRACE=1          line tracing for coverage (slow; takes the GIL in nogil code)
 GRAPHFLOW_SANITIZE=thread  ThreadSanitizer; =address for AddressSanitizer
+GRAPHFLOW_CHAOS=1          threads give way or sleep at places that GRAPHFLOW_CHAOS_SEED draws
+GRAPHFLOW_PLANTS=1         bugs that GRAPHFLOW_PLANT=<name> switches on, to see them found; never to be shipped
 GRAPHFLOW_ANNOTATE=1       writes Cython's annotated HTML beside each .pyx
 """
 
@@ -50,6 +52,8 @@ class Variant:
     trace: bool
     sanitize: str
     annotate: bool
+    chaos: bool
+    plants: bool
 
     @classmethod
     def from_environment(cls) -> Variant:
@@ -59,6 +63,8 @@ class Variant:
             trace=bool(switch("GRAPHFLOW_TRACE")),
             sanitize=switch("GRAPHFLOW_SANITIZE", ("thread", "address")),
             annotate=bool(switch("GRAPHFLOW_ANNOTATE")),
+            chaos=bool(switch("GRAPHFLOW_CHAOS")),
+            plants=bool(switch("GRAPHFLOW_PLANTS")),
         )
         if variant.trace and variant.sanitize:
             sys.exit(
@@ -74,8 +80,9 @@ class Variant:
 
     @property
     def macros(self) -> list[tuple[str, str | None]]:
-        """C macros; `GRAPHFLOW_DEBUG` is always defined, as 0 or 1."""
-        macros: list[tuple[str, str | None]] = [("GRAPHFLOW_DEBUG", str(int(self.debug)))]
+        """C macros; those of the switches are always defined, as 0 or 1."""
+        switches = {"DEBUG": self.debug, "CHAOS": self.chaos, "PLANTS": self.plants}
+        macros: list[tuple[str, str | None]] = [(f"GRAPHFLOW_{name}", str(int(on))) for name, on in switches.items()]
         if not self.debug:
             macros.append(("CYTHON_WITHOUT_ASSERTIONS", "1"))
         if self.trace:

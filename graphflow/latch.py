@@ -6,6 +6,8 @@ import asyncio
 import threading
 from contextlib import suppress
 
+from graphflow.core.baton import acting
+
 
 class Latch(threading.Event):
     """A threading.Event that coroutines can wait for too, in any loop of any thread. Nobody clears it.
@@ -25,6 +27,11 @@ class Latch(threading.Event):
             with suppress(KeyError, RuntimeError):  # the last has just left; the loop is closed
                 future = self._futures.pop()
                 future.get_loop().call_soon_threadsafe(_resolve, future)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until it is set (True), or `timeout` seconds have passed. A thread of a simulation lets others go on."""
+        actor = acting()
+        return super().wait(timeout) if actor is None else actor.await_condition(self.is_set, timeout)
 
     async def arrival(self) -> None:
         """Wait until it is set."""

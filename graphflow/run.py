@@ -12,7 +12,6 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphflow.core.engine import Engine
 from graphflow.core.loop import LoopWorker
 from graphflow.core.survey import note_stall, survey_flight
 from graphflow.core.watch import observe
@@ -23,7 +22,10 @@ from graphflow.report import ShutdownReport
 from graphflow.watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphflow.config import SchedulerConfig
+    from graphflow.shell import Shell
     from graphflow.topology import Plan
 
 log = logging.getLogger("graphflow.scheduler")
@@ -44,15 +46,16 @@ class Run:
     handler that never returns cannot keep the process alive.
     """
 
-    def __init__(self, plan: Plan, config: SchedulerConfig, name: str) -> None:
+    def __init__(self, plan: Plan, config: SchedulerConfig, name: str, shell: Shell) -> None:
         self.plan = plan
-        self.engine = Engine(plan, config, next(_tokens), name)
+        self._shell = shell
+        self.engine = shell.engine(plan, config, next(_tokens), name)
         self.ended = Latch()
         self.report: ShutdownReport | None = None
         self.reason: str | None = None  # of a stop that was asked for
         self.process = os.getpid()  # a forked child has the object but not the threads
         self.name = name
-        self._began = time.monotonic()
+        self._began = self.engine.now()
         self._lasted_s: float | None = None  # set when it has ended
         self._timeout_s = config.shutdown_timeout_s
         self._workers = config.workers
@@ -65,13 +68,8 @@ class Run:
         self._loop: LoopWorker | None = None
         self._keeper = self._thread(self._keep, "keeper")
 
-    def _thread(self, target: object, role: str, *args: object) -> threading.Thread:
-        return threading.Thread(
-            target=target,  # type: ignore[arg-type]
-            args=args,
-            name=f"graphflow-{role}",
-            daemon=True,
-        )
+    def _thread(self, target: Callable[..., object], role: str, *args: object) -> threading.Thread:
+        return self._shell.thread(target, role, args)
 
     def launch(self) -> None:
         """Tie the nodes to this run and start the threads. If that cannot be done, nothing has happened."""
@@ -182,7 +180,7 @@ class Run:
 
     def lasted_s(self) -> float:
         """Seconds since the run began, until it ended."""
-        return time.monotonic() - self._began if self._lasted_s is None else self._lasted_s
+        return self.engine.now() - self._began if self._lasted_s is None else self._lasted_s
 
     def stalls(self) -> list[dict[str, Any]]:
         """What stands still now."""
@@ -243,12 +241,10 @@ class Run:
             if self.engine.failure is not None:
                 self._keep_recording("error")
             undelivered = self.engine.conclude()
-            until = time.monotonic() + (0 if abandoned else _JOIN_S)
-            for thread in self._threads:
-                thread.join(max(0.0, until - time.monotonic()))
+            self._shell.join(self._threads, 0 if abandoned else _JOIN_S)
         finally:  # whatever happens, nobody waits for ever
             self.report = self._make_report(undelivered, abandoned)
-            self._lasted_s = time.monotonic() - self._began
+            self._lasted_s = self.engine.now() - self._began
             self.ended.set()
             fields = {"graph": self.name, "reason": self.report.reason, "complete": self.report.complete}
             say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)

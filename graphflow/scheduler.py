@@ -30,6 +30,7 @@ from graphflow.pictures_mermaid import write_mermaid
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
 from graphflow.settings import check_dead_letter_port
+from graphflow.shell import THREADS, Shell
 from graphflow.signals import stop_signals
 from graphflow.snapshot import Snapshot
 from graphflow.snapshots import take_snapshot
@@ -71,6 +72,7 @@ class Scheduler:
         self._capacities: dict[str, int] = {}
         self._paused: set[str] = set()
         self._tracing = Tracing()
+        self._shell: Shell = THREADS
 
     @property
     def name(self) -> str:
@@ -150,7 +152,7 @@ class Scheduler:
                 self._edge(edge_id)
             for edge, capacity in resized:  # only now: an unknown edge is to change nothing
                 edge.set_capacity(capacity)
-            run = Run(self._plan, self.config, self.name)
+            run = Run(self._plan, self.config, self.name, self._shell)
             run.engine.set_spans(self._tracing.spans)
             for edge_id, band in self._bands.items():
                 run.engine.set_band(edge_id, band)

@@ -255,7 +255,7 @@ async def handle(Flight flight):
         if call.message is not None:
             result = cell.on_message(call.port, call.seen)
         else:
-            result = cell.node.on_tick()
+            result = cell.hooks.on_tick()
         await take(flight, result)
     except BaseException as error:
         if flight.given_up(error):
@@ -279,7 +279,7 @@ async def start(Flight flight):
     try:
         flight.check_doom()
         if cell.has_start:
-            await take(flight, cell.node.on_start())
+            await take(flight, cell.hooks.on_start())
     except BaseException as error:
         failed = True
         cell.dispatch.source_ended(cell.state)
@@ -299,7 +299,7 @@ async def drain(Flight flight):
     cdef AsyncCell cell = flight.cell
     try:
         flight.check_doom()
-        await take(flight, cell.node.on_drain())
+        await take(flight, cell.hooks.on_drain())
     except BaseException as error:
         await settle(flight, error, False)
     try:
@@ -320,7 +320,7 @@ async def stop(Flight flight):
         if others:
             await asyncio.wait(others)
         if cell.has_stop:
-            await take(flight, cell.node.on_stop())
+            await take(flight, cell.hooks.on_stop())
     except BaseException as error:
         await settle(flight, error, False)
     try:
@@ -334,7 +334,7 @@ async def feed(Flight flight):
     cdef AsyncCell cell = flight.cell
     try:
         flight.check_doom()
-        source = Values(cell.refuse(cell.node.produce()))
+        source = Values(cell.refuse(cell.hooks.produce()))
         flight.body = source.body
         try:
             await leave_to_send(flight)
@@ -459,7 +459,7 @@ async def tell(Flight flight, error):
     if not cell.has_on_error:
         return
     try:
-        result = cell.node.on_error(error, flight.message)
+        result = cell.hooks.on_error(error, flight.message)
         if inspect.iscoroutine(result):
             await result
     except BaseException as second:

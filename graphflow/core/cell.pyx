@@ -130,7 +130,7 @@ cdef class Cell(Handler):
         cdef bint failed = False
         try:
             if self.has_start:
-                self.refuse_coroutine(self.node.on_start(), "on_start")
+                self.refuse_coroutine(self.hooks.on_start(), "on_start")
         except BaseException as error:
             failed = True
             self.dispatch.source_ended(self.state)
@@ -144,7 +144,7 @@ cdef class Cell(Handler):
 
     cdef int drain_hook(self) except -1:
         try:
-            result = self.node.on_drain()
+            result = self.hooks.on_drain()
             if result is not None:
                 self.settle(result, None, None, 0, "on_drain")
         except BaseException as error:
@@ -160,7 +160,7 @@ cdef class Cell(Handler):
             self.end_source()
         try:
             if self.has_stop:
-                self.refuse_coroutine(self.node.on_stop(), "on_stop")
+                self.refuse_coroutine(self.hooks.on_stop(), "on_stop")
         except BaseException as error:
             self.fail("on_stop", error, None, None, False)
         self.dispatch.hook_done(self.state, STOP_HOOK, False)

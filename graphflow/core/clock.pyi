@@ -3,3 +3,6 @@ class Clock:
 
     def now(self) -> float:
         """Seconds since an arbitrary start."""
+
+def system_clock() -> Clock:
+    """The one that every run uses which is no simulation."""

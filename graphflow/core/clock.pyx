@@ -20,3 +20,8 @@ cdef class Clock:
 
 
 SYSTEM_CLOCK = Clock()
+
+
+def system_clock():
+    """The one that every run uses which is no simulation."""
+    return SYSTEM_CLOCK

@@ -1,10 +1,9 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
-from libcpp.mutex cimport mutex
 
 from graphflow.core.clock cimport Clock
 from graphflow.core.keyindex cimport KeyIndex
-from graphflow.core.lock cimport DEBUG
+from graphflow.core.lock cimport DEBUG, Lock
 from graphflow.core.port cimport PortSpec
 from graphflow.core.policy cimport PolicyKind
 from graphflow.core.queuetimes cimport QueueTimes
@@ -71,7 +70,7 @@ cdef enum:
     EXPIRE_BATCH = 32       # items expired in one critical section
 
 cdef class EdgeContents:
-    cdef mutex mu
+    cdef Lock mu
     # ---- guarded by mu ------------------------------------------------------------------------------------------
     cdef int special            # Special bits
     cdef Ring data

@@ -9,6 +9,7 @@ cdef extern from *:
         void *call;             /* borrowed Call that keeps what the hook emits; NULL where it is sent at once */
         int worker;             /* the worker's row in the flight recorder; -1 elsewhere */
         int asking;             /* merge functions, policies and key comparisons that run on this thread */
+        void *actor;            /* borrowed Actor where this thread is part of a simulation; else NULL */
         void *abandoning;       /* borrowed edge where this thread stops a wait for a loop that is closed; else NULL */
     };
     """
@@ -18,6 +19,7 @@ cdef extern from *:
         void* call
         int worker
         int asking
+        void* actor
         void* abandoning
 
 cdef Context* here() noexcept nogil

@@ -34,6 +34,9 @@ cdef class Dispatch(Calls):
     cdef bint sleep(self, Crew* crew, Stint* me) noexcept nogil
 
     # Under the lock.
+    cdef bint lies_down(self, Crew* crew, Stint* me) noexcept nogil
+    cdef bint may_rise(self, Crew* crew) noexcept nogil
+    cdef void rise(self, Crew* crew) noexcept nogil
     cdef void enter(self, NodeState* node, Stint* me) noexcept nogil
     cdef void leave_turn(self, NodeState* node) noexcept nogil
     cdef void take_role(self, NodeState* node, Work work) noexcept nogil

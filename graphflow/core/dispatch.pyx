@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t, uint64_t
 from graphflow.core.calls cimport Calls
 from graphflow.core.context cimport here
 from graphflow.core.histogram cimport record
-from graphflow.core.lock cimport acquire, gf_wait, poke
+from graphflow.core.lock cimport acquire, poke
 from graphflow.core.ready cimport ready_pick
 from graphflow.core.recorder cimport CONTROL, PARK, TURN_BEGINS, TURN_ENDS, WAKE, EventKind
 from graphflow.core.state cimport (
@@ -332,33 +332,42 @@ cdef class Dispatch(Calls):
         """Without the GIL: wait for something to be ready; False when the run has ended (D4)."""
         cdef bint alive
         self.mu.lock()
-        if crew.count == 0 and self.phase != ENDED:
-            crew.idle += 1
-            me.parked = True
-            self.recorder.note(PARK, me.since_ns, me.worker, -1, 0)
-            while crew.permits == 0 and self.phase != ENDED:
-                gf_wait(crew.bell[0], self.mu, -1)
-            if crew.permits > 0:
-                crew.permits -= 1
-            else:
-                crew.idle -= 1      # nobody woke it: the run has ended
-        else:
-            crew.waking += 1        # next_turn takes it back, as from one that was woken
+        if self.lies_down(crew, me):
+            while not self.may_rise(crew):
+                crew.bell.wait(self.mu, -1)
+            self.rise(crew)
         alive = self.phase != ENDED
         self.unlock()
         return alive
 
+    cdef bint lies_down(self, Crew* crew, Stint* me) noexcept nogil:
+        """Under the lock: the worker sleeps, until may_rise() holds and it has called rise(); False: there is something
+        to do."""
+        if crew.count > 0 or self.phase == ENDED:
+            crew.waking += 1        # next_turn takes it back, as from one that was woken
+            return False
+        crew.idle += 1
+        me.parked = True
+        self.recorder.note(PARK, me.since_ns, me.worker, -1, 0)
+        return True
+
+    cdef bint may_rise(self, Crew* crew) noexcept nogil:
+        """Under the lock: was a worker of the crew woken, or has the run ended?"""
+        return crew.permits > 0 or self.phase == ENDED
+
+    cdef void rise(self, Crew* crew) noexcept nogil:
+        """Under the lock: one worker gets up."""
+        if crew.permits > 0:
+            crew.permits -= 1
+        else:
+            crew.idle -= 1      # nobody woke it: the run has ended
+
     cdef bint doze(self, Crew* crew, Stint* me) noexcept:
         """For a worker that must not block, an event loop's: True if there is nothing to do, and its pipe will be
         written to when there is (D4)."""
-        cdef bint dozing = False
+        cdef bint dozing
         acquire(self.mu)
-        if crew.count == 0 and self.phase != ENDED:
-            crew.idle += 1
-            dozing = me.parked = True
-            self.recorder.note(PARK, me.since_ns, me.worker, -1, 0)
-        else:
-            crew.waking += 1        # next_turn takes it back
+        dozing = self.lies_down(crew, me)
         self.unlock()
         return dozing
 

@@ -1,10 +1,15 @@
+from graphflow.core.clock cimport Clock
 from graphflow.core.dispatch cimport Dispatch
+from graphflow.core.lifecycle cimport Errand
+from graphflow.core.state cimport Crew, Stint
 from libc.stdint cimport int64_t
 
 cdef class Engine:
     # One run of a graph: the dispatcher, its nodes and its edges. Built before the threads start; afterwards only the
     # fields marked with a lock change.
     cdef readonly Dispatch dispatch
+    cdef Clock clock
+    cdef object new_random              # makes generators of random numbers
     cdef readonly list cells            # of the nodes, in start order
     cdef readonly list links            # of the plan
     cdef readonly int crews
@@ -21,5 +26,8 @@ cdef class Engine:
     cdef readonly object failure        # the error that stopped the graph
     cdef int64_t stop_budget_ns
 
+    cdef bint sleep(self, Crew* crew, Stint* me) except -1
+    cdef Errand await_errand(self) except *
+    cdef object hooks_of(self, str path, object node, int index)
     cdef int wire(self, object plan, object config) except -1
     cdef int group(self, object plan) except -1

@@ -1,15 +1,26 @@
+from collections.abc import Callable
+from random import Random
 from typing import Literal
 
 from graphflow.config import SchedulerConfig
 from graphflow.core.cell import Cell
+from graphflow.core.clock import Clock
 from graphflow.latch import Latch
 from graphflow.topology import Link, Plan
 from graphflow.tracing import Spans
 
 class Engine:
-    """One run of a graph, without the threads; see graphflow.run."""
+    """One run of a graph, without the threads; see graphflow.run. `new_random` makes generators of random numbers."""
 
-    def __init__(self, plan: Plan, config: SchedulerConfig, token: int, name: str) -> None: ...
+    def __init__(
+        self,
+        plan: Plan,
+        config: SchedulerConfig,
+        token: int,
+        name: str,
+        clock: Clock,
+        new_random: Callable[[], Random],
+    ) -> None: ...
     @property
     def name(self) -> str: ...
     @property

@@ -5,14 +5,13 @@
 # for the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
 
 import threading
-from random import Random
 
 from cpython.mem cimport PyMem_Calloc
 from libc.stdint cimport int64_t
 
 from graphflow.core.aio cimport AsyncCell
 from graphflow.core.cell cimport Cell
-from graphflow.core.clock cimport SYSTEM_CLOCK
+from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
 from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
@@ -60,10 +59,12 @@ cdef object claims = threading.Lock()       # one run at a time ties its nodes
 
 
 cdef class Engine:
-    """One run of a graph, without the threads; see graphflow.run."""
+    """One run of a graph, without the threads; see graphflow.run. `new_random` makes generators of random numbers."""
 
-    def __init__(self, plan, config, token, name):
+    def __init__(self, plan, config, token, name, Clock clock, new_random):
         self.token = token
+        self.clock = clock
+        self.new_random = new_random
         self.name = name
         self.metrics = config.metrics
         self.all_spans = []
@@ -94,7 +95,7 @@ cdef class Engine:
             self.loop_crew = self.crews
             self.crews += 1
         self.dispatch = Dispatch(
-            len(plan.nodes), self.crews, len(plan.groups), len(plan.links), SYSTEM_CLOCK, config.max_batch_per_node,
+            len(plan.nodes), self.crews, len(plan.groups), len(plan.links), self.clock, config.max_batch_per_node,
             config.flight_recorder,
         )
         for index in range(self.crews):
@@ -124,6 +125,10 @@ cdef class Engine:
         for cell in self.cells:
             cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
         return 0
+
+    cdef object hooks_of(self, str path, object node, int index):
+        """What has the hooks of a node: itself."""
+        return node
 
     cdef int group(self, object plan) except -1:
         """Give the dispatcher the strongly connected groups, and which feeds which."""
@@ -189,6 +194,8 @@ cdef class Engine:
                     edge.clear_out(0, False)
                 edge.reopen()
             edge.measure_times(self.metrics)
+            if edge.clock is not self.clock:    # a simulation's, or that of one before: it has no other threads
+                edge.clock = self.clock
             inlet = self.inlets.get(edge.id)
             if inlet is not None and inlet.state.external:
                 self.dispatch.open_input(&inlet.state)
@@ -235,13 +242,19 @@ cdef class Engine:
                     if not self.announced:
                         self.announce()
                 else:
-                    with nogil:
-                        alive = self.dispatch.sleep(crew, &me)
+                    alive = self.sleep(crew, &me)
                     me.since_ns = self.dispatch.clock.now_ns()      # with the GIL: waiting for it is no turn's time
                     woken = True
         finally:
             here().scheduler = 0
             here().worker = -1
+
+    cdef bint sleep(self, Crew* crew, Stint* me) except -1:
+        """Let the worker sleep until there is something for it; False when the run has ended."""
+        cdef bint alive
+        with nogil:
+            alive = self.dispatch.sleep(crew, me)
+        return alive
 
     def let_go(self, Cell cell):
         """Release a node that the run ended without waiting for."""
@@ -251,10 +264,14 @@ cdef class Engine:
     def keep(self):
         """The keeper's life: timers and deadlines. Returns "leave" when the run has ended; "add worker", "look" or
         "tell" (of new_phases) is to be done before it is called again."""
+        return ERRANDS[self.await_errand()]
+
+    cdef Errand await_errand(self) except *:
+        """Do what time brings, until there is something else to do."""
         cdef Errand errand
         with nogil:
             errand = self.dispatch.keep()
-        return ERRANDS[errand]
+        return errand
 
     def new_phases(self):
         """Names of the phases, "draining" and "stopping", that have begun since the last call."""
@@ -400,9 +417,10 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
     policy = node.error_policy or config.error_policy
     cdef Cell cell = Cell()
     if on_loop or node.max_concurrency > 1 or policy.kind == "retry":
-        cell = make_staged(state, node, policy, on_loop)
+        cell = make_staged(state, node, policy, on_loop, engine.new_random().random)
     cell.state = state
     cell.node = node
+    cell.hooks = engine.hooks_of(placed.path, node, state.index)
     cell.path = placed.path
     cell.dispatch = engine.dispatch
     cell.engine = engine
@@ -414,7 +432,7 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
     cell.outbox_limit = config.outbox_limit
     cell.error_policy = policy
     cell.may_emit = True
-    cell.on_message = node.on_message
+    cell.on_message = cell.hooks.on_message
     if config.metrics:
         cell.handling = new_timed(state.index)
     cell.has_start = overrides(node, "on_start")
@@ -433,12 +451,12 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
     return cell
 
 
-cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop):
+cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop, object random):
     """A cell with a call book."""
     cdef StagedCell cell = AsyncCell() if on_loop else StagedCell()
     cell.stages = node.max_concurrency > 1 or policy.kind == "retry"
     cell.open_calls = set()
-    cell.random = Random().random
+    cell.random = random
     state.limit = node.max_concurrency
     state.book.kept = True
     if node.ordered:

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 cdef class Faults(Sender):
     # Only a worker inside the node touches it, unless said otherwise.
     cdef readonly object node
+    cdef object hooks               # what has the node's hooks: the node, or what a simulation puts before it; fixed
     cdef object error_policy        # graphflow.ErrorPolicy; fixed
     cdef bint has_on_error          # the node defines it; fixed
     # counters: atomic, as several workers may be inside; read by anybody

@@ -61,7 +61,7 @@ cdef class Faults(Sender):
         """The node sees an error first; what its on_error raises is logged."""
         if self.has_on_error:
             try:
-                self.node.on_error(error, message)
+                self.hooks.on_error(error, message)
             except BaseException as second:
                 self.report("on_error", second, message)
         return 0

@@ -159,7 +159,7 @@ cdef class Handler(Faults):
         self.begun += 1
         self.ticks += 1
         try:
-            result = self.node.on_tick()
+            result = self.hooks.on_tick()
             if result is not None:
                 self.settle(result, None, None, 0, "on_tick")
         except BaseException as error:
@@ -302,7 +302,7 @@ cdef class Handler(Faults):
     cdef int open_source(self) except -1:
         """Call produce(); an error here is the source's, not the start's."""
         try:
-            self.source = iter(self.node.produce())
+            self.source = iter(self.hooks.produce())
         except BaseException as error:
             self.source_failed = True
             self.dispatch.source_ended(self.state)

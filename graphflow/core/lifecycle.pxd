@@ -8,6 +8,7 @@ cdef enum Errand:
     ADD_WORKER      # a stop hook is due and every worker is inside a node
     LOOK            # the watchdog's look is due
     TELL            # a phase has begun that the log is to tell of
+    WAIT            # nothing now: wait for the keeper's bell, but not past keeper_until_ns
 
 cdef class Lifecycle(Readiness):
     # With the GIL (or attached); each takes the lock.
@@ -20,6 +21,8 @@ cdef class Lifecycle(Readiness):
     cdef Errand keep(self) noexcept nogil
 
     # Under the lock.
+    cdef Errand next_errand(self) noexcept nogil
+    cdef void meet_deadlines(self, int64_t now) noexcept nogil
     cdef void retire(self, NodeState* node) noexcept nogil
     cdef void grant_hook(self, NodeState* node, Hook hook) noexcept nogil
     cdef void next_start(self) noexcept nogil

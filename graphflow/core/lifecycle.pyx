@@ -13,7 +13,7 @@
 
 from libc.stdint cimport int64_t
 
-from graphflow.core.lock cimport acquire, gf_wait, poke
+from graphflow.core.lock cimport acquire, poke
 from graphflow.core.readiness cimport Readiness
 from graphflow.core.recorder cimport TICK
 from graphflow.core.state cimport (
@@ -263,53 +263,58 @@ cdef class Lifecycle(Readiness):
             self.nodes[index].left_inside = self.nodes[index].running > 0
             self.refresh(&self.nodes[index])
         for index in range(self.crew_count):
-            self.crews[index].bell.notify_all()
+            self.crews[index].bell.ring_all()
         self.alert_loops()
-        self.keeper_bell.notify_all()
+        self.keeper_bell.ring_all()
 
     # ======================================================================================== the keeper
 
     cdef Errand keep(self) noexcept nogil:
         """Without the GIL: fire timers and deadlines until the run has ended, or until there is something to do that
         this cannot (do it and call again)."""
-        cdef int64_t now
-        cdef Timer* timer
-        cdef Errand errand = LEAVE
+        cdef Errand errand
         self.mu.lock()
-        while self.phase != ENDED:
-            now = self.clock.now_ns()
-            timer = self.timers.pop_due(now)
-            while timer != NULL:
-                self.fire(timer, now)
-                timer = self.timers.pop_due(now)
-            if self.phase == DRAINING and now >= self.drain_deadline_ns:
-                self.timed_out = True
-                self.begin_stop()
-            if self.phase == STARTING and now >= self.drain_deadline_ns:
-                self.begin_stop()       # an on_start does not return: the nodes that did start get their on_stop
-            if self.phase == STOPPING and now >= self.patience_ns:
-                self.next_stop()
-            if now >= self.deadline_ns and self.phase != ENDED:
-                self.timed_out = True
-                self.finish()
-            if self.short_of_workers:
-                self.short_of_workers = False
-                errand = ADD_WORKER
-                break
-            if now >= self.watch_due_ns:
-                self.watch_due_ns = now + self.watch_ns if self.busy_nodes > 0 else <int64_t>NEVER
-                errand = LOOK
-                break
-            if self.phases_new != 0:
-                errand = TELL
-                break
-            if self.phase != ENDED:
-                self.keeper_until_ns = self.keeper_due(now)
-                if self.keeper_until_ns > now:
-                    gf_wait(self.keeper_bell, self.mu, wait_limit(self.keeper_until_ns - now))
-                self.keeper_until_ns = 0
+        errand = self.next_errand()
+        while errand == WAIT:
+            self.keeper_bell.wait(self.mu, wait_limit(self.keeper_until_ns - self.clock.now_ns()))
+            errand = self.next_errand()
         self.unlock()
         return errand
+
+    cdef Errand next_errand(self) noexcept nogil:
+        """Under the lock: do what is due. WAIT: nothing more before `keeper_until_ns`, or until the bell is rung."""
+        cdef int64_t now = self.clock.now_ns()
+        self.keeper_until_ns = 0
+        self.meet_deadlines(now)
+        if self.phase == ENDED:
+            return LEAVE
+        if self.short_of_workers:
+            self.short_of_workers = False
+            return ADD_WORKER
+        if now >= self.watch_due_ns:
+            self.watch_due_ns = now + self.watch_ns if self.busy_nodes > 0 else <int64_t>NEVER
+            return LOOK
+        if self.phases_new != 0:
+            return TELL
+        self.keeper_until_ns = self.keeper_due(now)
+        return WAIT
+
+    cdef void meet_deadlines(self, int64_t now) noexcept nogil:
+        """Under the lock: fire the timers that are due, and do what the deadlines of a stop ask for."""
+        cdef Timer* timer = self.timers.pop_due(now)
+        while timer != NULL:
+            self.fire(timer, now)
+            timer = self.timers.pop_due(now)
+        if self.phase == DRAINING and now >= self.drain_deadline_ns:
+            self.timed_out = True
+            self.begin_stop()
+        if self.phase == STARTING and now >= self.drain_deadline_ns:
+            self.begin_stop()       # an on_start does not return: the nodes that did start get their on_stop
+        if self.phase == STOPPING and now >= self.patience_ns:
+            self.next_stop()
+        if now >= self.deadline_ns and self.phase != ENDED:
+            self.timed_out = True
+            self.finish()
 
     cdef int take_new_phases(self) noexcept:
         """Bits of the phases that have begun since the last time."""
@@ -344,4 +349,4 @@ cdef class Lifecycle(Readiness):
 
 cdef int64_t wait_limit(int64_t ns) noexcept nogil:
     """A wait that the C++ library can add to now; past it the keeper just looks again."""
-    return min(ns, <int64_t>365 * 86_400 * 1_000_000_000)
+    return min(max(ns, 0), <int64_t>365 * 86_400 * 1_000_000_000)

@@ -5,10 +5,13 @@
 # tries; when that fails it gives the GIL up, waits for the mutex, lets it go again (holding it while taking the GIL
 # back would be the same mistake turned round) and tries anew. Threads without the GIL lock plainly, and so does nobody
 # else.
+#
+# These are the two places where threads get in each other's way, so they are where a simulation takes over (see
+# baton.pyx): `before`, where it is set, runs before a thread takes the lock holding the GIL, and lets another one go
+# first; and a bell keeps count of who was rung among those that only pretend to wait. A build with GRAPHFLOW_CHAOS=1
+# does the first with real threads: at places drawn by GRAPHFLOW_CHAOS_SEED they give way or sleep.
 
 from libc.stdint cimport int64_t
-from libcpp.condition_variable cimport condition_variable
-from libcpp.mutex cimport mutex
 
 cdef extern from *:
     """
@@ -18,14 +21,38 @@ cdef extern from *:
     #include <condition_variable>
     #include <mutex>
     #include <utility>
+    #if GRAPHFLOW_CHAOS
+    #include "chaos.h"
+    #else
+    #define GF_CHAOS() ((void)0)
+    #endif
 
-    /* Waits with `mu` locked by the caller and locked again on return; ns < 0 waits without limit. */
-    static inline void gf_wait(std::condition_variable& cv, std::mutex& mu, int64_t ns) {
-        std::unique_lock<std::mutex> held(mu, std::adopt_lock);
-        if (ns < 0) cv.wait(held);
-        else cv.wait_for(held, std::chrono::nanoseconds(ns));
-        held.release();
-    }
+    struct GfLock {
+        std::mutex mu;
+        void (*before)() = nullptr;     /* set and cleared while no other thread uses the lock */
+        void lock() { mu.lock(); }
+        void unlock() { mu.unlock(); }
+        bool try_lock() { return mu.try_lock(); }
+        void give_way() { GF_CHAOS(); if (before) before(); }
+    };
+    /* A condition variable. Both counts are guarded by the lock that it goes with. */
+    struct GfBell {
+        std::condition_variable cv;
+        int listeners = 0;              /* threads of a simulation that wait here, each on its actor's lock */
+        int rung = 0;                   /* of those, how many may go on */
+        void ring() { if (rung < listeners) ++rung; cv.notify_one(); }
+        void ring_all() { rung = listeners; cv.notify_all(); }
+        /* Waits with the lock held by the caller and held again on return; ns < 0 waits without limit. */
+        void wait(GfLock& lock, int64_t ns) {
+            std::unique_lock<std::mutex> held(lock.mu, std::adopt_lock);
+            if (ns < 0) cv.wait(held);
+            else cv.wait_for(held, std::chrono::nanoseconds(ns));
+            held.release();
+        }
+        void listen() { ++listeners; }
+        /* A listener goes on; rung or not. */
+        void leave() { --listeners; if (rung > 0) --rung; }
+    };
     /* Relaxed peeks at a word that another thread may be changing under its lock. */
     template <typename T> static inline T gf_peek(T& word) { return __atomic_load_n(&word, __ATOMIC_RELAXED); }
     template <typename T, typename V> static inline void gf_poke(T& word, V value) {
@@ -40,15 +67,29 @@ cdef extern from *:
         std::fprintf(stderr, "graphflow: invariant broken: %s (%s:%d)\\n", what, __FILE__, __LINE__); std::abort(); \
     } } while (0)
     """
+    cdef cppclass Lock "GfLock":
+        void (*before)() noexcept
+        void lock() noexcept nogil
+        void unlock() noexcept nogil
+        bint try_lock() noexcept nogil
+        void give_way() noexcept
+    cdef cppclass Bell "GfBell":
+        int listeners
+        int rung
+        void ring() noexcept nogil
+        void ring_all() noexcept nogil
+        void wait(Lock& lock, int64_t ns) noexcept nogil
+        void listen() noexcept nogil
+        void leave() noexcept nogil
     const bint DEBUG "GRAPHFLOW_DEBUG"
     void require "GF_REQUIRE" (bint holds, const char* what) noexcept nogil
-    void gf_wait(condition_variable& cv, mutex& mu, int64_t ns) noexcept nogil
     T peek "gf_peek"[T](T& word) noexcept nogil
     void poke "gf_poke"[T, V](T& word, V value) noexcept nogil
     void add "gf_add"[T, V](T& word, V value) noexcept nogil
 
-cdef inline void acquire(mutex& mu) noexcept:
+cdef inline void acquire(Lock& mu) noexcept:
     """Take `mu` while holding the GIL, without ever waiting for it there."""
+    mu.give_way()
     while not mu.try_lock():
         with nogil:
             mu.lock()

@@ -2,6 +2,8 @@ import enum
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, final
 
+from graphflow.core.clock import Clock
+
 class MessageType(enum.Enum):
     """What a message is for."""
 
@@ -97,6 +99,9 @@ def set_id_source(source: Callable[[], int] | None) -> None:
 
     Raises TypeError when `source` is neither callable nor None.
     """
+
+def set_stamp_clock(clock: Clock | None) -> None:
+    """Take the timestamps of messages from a simulation's clock; None restores the machine's."""
 
 def restore_headers(values: Mapping[str, Any]) -> Headers:
     """Make Headers again from what pickle kept."""

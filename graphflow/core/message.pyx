@@ -22,6 +22,8 @@ from types import MappingProxyType
 
 cimport cython
 
+from graphflow.core.clock cimport Clock
+
 cdef extern from *:
     """
     #include <time.h>
@@ -38,6 +40,22 @@ cdef extern from *:
     }
     """
     double graphflow_stamp() noexcept nogil
+
+cdef Clock stamp_clock = None       # of a simulation, which has no other threads
+cdef double VIRTUAL_EPOCH = 946_684_800     # its clock starts in the year 2000
+
+
+cdef double stamp() noexcept:
+    """The time of a message that is made now, seconds since the epoch."""
+    if stamp_clock is None:
+        return graphflow_stamp()
+    return VIRTUAL_EPOCH + stamp_clock.now_ns() * 1e-9
+
+
+def set_stamp_clock(Clock clock):
+    """Take the timestamps of messages from a simulation's clock; None restores the machine's."""
+    global stamp_clock
+    stamp_clock = clock
 
 
 class MessageType(enum.Enum):
@@ -258,7 +276,7 @@ cdef class Message:
             self.kind = KIND_ERROR
         else:
             raise TypeError(f"type must be a MessageType (DATA, CONTROL or ERROR), not {type!r}")
-        self.stamp = graphflow_stamp()
+        self.stamp = stamp()
         if metadata is not None:
             self.meta = checked_metadata(metadata)
         if headers is not None:
@@ -355,14 +373,14 @@ cdef object checked_metadata(object metadata):
 
 def restore_headers(values):
     """Make Headers again from what pickle kept."""
-    return make_headers(graphflow_stamp(), None, values)
+    return make_headers(stamp(), None, values)
 
 
 cdef Message make_message(int kind, object payload):
     cdef Message made = Message.__new__(Message)
     made.kind = kind
     made.payload = payload
-    made.stamp = graphflow_stamp()
+    made.stamp = stamp()
     made.sealed = True
     return made
 

@@ -1,15 +1,13 @@
 from graphflow.core.clock cimport Clock
 from graphflow.core.histogram cimport Timed
-from graphflow.core.lock cimport DEBUG
+from graphflow.core.lock cimport DEBUG, Bell, Lock
 from graphflow.core.recorder cimport EventKind, Recorder
 from graphflow.core.state cimport CallBook, Crew, Group, InletState, NodeState, Phase, Timer
 from graphflow.core.timers cimport TimerHeap
 from libc.stdint cimport int64_t
-from libcpp.condition_variable cimport condition_variable
-from libcpp.mutex cimport mutex
 
 cdef class Readiness:
-    cdef mutex mu
+    cdef Lock mu
     # ---- guarded by mu -----------------------------------------------------------------------------------------
     cdef Phase phase
     cdef NodeState* nodes
@@ -36,7 +34,7 @@ cdef class Readiness:
     cdef bint helped            # a worker was added for the stop
     cdef bint short_of_workers  # a stop hook is due and every worker is inside a node
     cdef int64_t keeper_until_ns
-    cdef condition_variable keeper_bell
+    cdef Bell keeper_bell
     cdef int tickers            # nodes that keep a running graph alive by their ticks
     cdef Recorder recorder
     cdef Timed* latency         # from a node's being queued to a worker's entering it

@@ -26,11 +26,10 @@
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
-from libcpp.condition_variable cimport condition_variable
 
 from graphflow.core.clock cimport Clock
 from graphflow.core.histogram cimport new_timed, sampled
-from graphflow.core.lock cimport peek, poke, require
+from graphflow.core.lock cimport Bell, peek, poke, require
 from graphflow.core.ready cimport ready_push, ready_remove
 from graphflow.core.recorder cimport PHASE, Recorder
 from graphflow.core.state cimport (
@@ -88,7 +87,7 @@ cdef class Readiness:
         if self.nodes == NULL or self.crews == NULL or self.groups == NULL or self.after == NULL:
             raise MemoryError
         for index in range(crew_count):
-            self.crews[index].bell = new condition_variable()
+            self.crews[index].bell = new Bell()
             self.crews[index].urgent = self.crews[index].wake_fd = -1
         for index in range(node_count):
             self.nodes[index].index = index
@@ -244,7 +243,7 @@ cdef class Readiness:
         poke(self.phase, phase)
         if phase == DRAINING or phase == STOPPING:
             self.phases_new |= 1 << <int>phase
-            self.keeper_bell.notify_one()
+            self.keeper_bell.ring()
         self.recorder.note(PHASE, self.clock.now_ns(), -1, -1, phase)
 
     cdef void wake(self, Crew* crew) noexcept nogil:
@@ -259,7 +258,7 @@ cdef class Readiness:
     cdef void ring(self, Crew* crew) noexcept nogil:
         """Under the lock: one worker of the crew is to look. A full pipe wakes as well as another byte in it."""
         if crew.wake_fd < 0:
-            crew.bell.notify_one()
+            crew.bell.ring()
         else:
             write(crew.wake_fd, b"!", 1)
 
@@ -339,7 +338,7 @@ cdef class Readiness:
     cdef void wake_keeper(self, int64_t due_ns) noexcept nogil:
         """Under the lock: something is due at `due_ns`, maybe before the keeper means to look (D5)."""
         if due_ns < self.keeper_until_ns:
-            self.keeper_bell.notify_one()
+            self.keeper_bell.ring()
 
     cdef bint untold(self, NodeState* node) noexcept nogil:
         """Under the lock: does an exposed input of the node hold items that it has not been told of yet?"""

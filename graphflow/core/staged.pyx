@@ -186,7 +186,7 @@ cdef class StagedCell(Cell):
         if call.message is not None:
             result = self.on_message(call.port, call.seen)
         else:
-            result = self.node.on_tick()
+            result = self.hooks.on_tick()
         if result is not None and self.is_generator(result, call.hook):
             self.exhaust(call, result)
         return 0

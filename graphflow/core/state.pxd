@@ -1,9 +1,9 @@
 # The plain data that the dispatcher decides on: no Python object, so that it can be read and changed without the GIL.
 # Every field is guarded by the dispatcher's lock unless it says otherwise.
 from libc.stdint cimport int64_t, uint64_t
-from libcpp.condition_variable cimport condition_variable
 
 from graphflow.core.histogram cimport Sampler
+from graphflow.core.lock cimport Bell
 
 cdef enum Pending:
     # What a node could do now.
@@ -169,7 +169,7 @@ cdef struct Crew:
     Sampler sampler         # of the waits of its nodes
     int64_t turns[4]        # given so far, by level
     int64_t wakeups         # workers woken so far
-    condition_variable* bell
+    Bell* bell
     int wake_fd             # of a crew whose one worker is an event loop: written to instead of ringing; else -1
 
 cdef struct Stint:

@@ -35,7 +35,9 @@ from cpython.pythread cimport (
 )
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 
+from graphflow.core.baton cimport Actor
 from graphflow.core.clock cimport SYSTEM_CLOCK
+from graphflow.core.context cimport here
 
 cdef extern from "pythread.h":
     ctypedef enum PyLockStatus:
@@ -64,6 +66,8 @@ cdef class Waiter:
         cdef int64_t until = SYSTEM_CLOCK.now_ns() + min(timeout_ns, CENTURY_NS)
         cdef long long microseconds
         cdef PyLockStatus status
+        if here().actor != NULL:
+            return (<Actor>here().actor).await_ring(&self.wait, timeout_ns)
         while True:
             microseconds = -1 if timeout_ns < 0 else max(0, until - SYSTEM_CLOCK.now_ns() + 999) // 1000
             with nogil:

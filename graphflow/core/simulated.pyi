@@ -1,0 +1,30 @@
+from collections.abc import Callable
+from random import Random
+
+from graphflow.config import SchedulerConfig
+from graphflow.core.baton import Baton, Rules
+from graphflow.core.engine import Engine
+from graphflow.node import Node
+from graphflow.topology import Plan
+
+class SimulatedEngine(Engine):
+    """One run of a graph in a simulation. `hooks(path, node, index)` gives what has the node's hooks there."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        config: SchedulerConfig,
+        token: int,
+        name: str,
+        baton: Baton,
+        new_random: Callable[[], Random],
+        hooks: Callable[[str, Node, int], object],
+    ) -> None: ...
+    def end_now(self) -> None:
+        """Whatever the run is at: it is over."""
+
+    def message_begins(self, index: int, data: bool) -> None:
+        """A node begins a message: if it is data, a tick that is due is overtaken."""
+
+class RunRules(Rules):
+    """What must hold in a run."""

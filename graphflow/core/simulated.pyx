@@ -1,0 +1,203 @@
+# A run in a simulation: the same dispatcher, nodes and edges as any other, with waits that are a baton's (baton.pyx),
+# and what must hold of them wherever threads could interleave.
+#
+# The rules look at every edge and node without their locks: only the holder of the baton runs, and nobody who does not
+# hold it is inside a section (a thread that is no actor would be, which simulations do without).
+
+from libc.stdint cimport int64_t
+
+from graphflow.core.baton cimport Actor, Baton, Rules, give_way
+from graphflow.core.cell cimport Cell
+from graphflow.core.contents cimport CLOSED
+from graphflow.core.context cimport here
+from graphflow.core.edge cimport Edge
+from graphflow.core.engine cimport Engine
+from graphflow.core.handler cimport Inlet
+from graphflow.core.lifecycle cimport WAIT, Errand
+from graphflow.core.lock cimport Bell, acquire
+from graphflow.core.policy cimport POLICY_CUSTOM
+from graphflow.core.sender cimport Outlet
+from graphflow.core.state cimport ENDED, HAS_ROOM, HAS_TICK, STOPPED, STOPPING, Crew, InletState, NodeState, Stint
+from graphflow.core.timers cimport NEVER
+
+cdef enum:
+    OVERTAKEN_AT_MOST = 2   # messages that may begin when a tick is due: it can come between the choice and the taking
+
+
+cdef class SimulatedEngine(Engine):
+    """One run of a graph in a simulation. `hooks(path, node, index)` gives what has the node's hooks there."""
+
+    def __init__(self, plan, config, token, name, Baton baton, new_random, hooks):
+        self.baton = baton
+        self.hooks = hooks
+        self.most_at_once = config.max_batch_per_node
+        self.overtaken = [0] * len(plan.nodes)
+        Engine.__init__(self, plan, config, token, name, baton.clock, new_random)
+        self.depths = [0] * len(self.links)
+
+    cdef object hooks_of(self, str path, object node, int index):
+        return self.hooks(path, node, index)
+
+    def attach(self):
+        """Join the edges to this run; from here on other actors come in between."""
+        cdef RunRules rules = RunRules()
+        rules.engine = self
+        self.dispatch.mu.before = give_way
+        for link in self.links:
+            (<Edge>link.edge).mu.before = give_way
+        Engine.attach(self)
+        self.baton.rules = rules
+
+    def conclude(self):
+        """After the run: the edges are ordinary ones again."""
+        left = Engine.conclude(self)
+        self.baton.rules = Rules()
+        for link in self.links:
+            (<Edge>link.edge).mu.before = NULL
+        return left
+
+    def end_now(self):
+        """Whatever the run is at: it is over."""
+        acquire(self.dispatch.mu)
+        if self.dispatch.phase != ENDED:
+            self.dispatch.timed_out = True
+            self.dispatch.finish()
+        self.dispatch.unlock()
+
+    # ======================================================================================== waiting
+
+    cdef bint sleep(self, Crew* crew, Stint* me) except -1:
+        cdef bint alive
+        acquire(self.dispatch.mu)
+        if self.dispatch.lies_down(crew, me):
+            while not self.dispatch.may_rise(crew):
+                self.listen(crew.bell, NEVER)
+            self.dispatch.rise(crew)
+        alive = self.dispatch.phase != ENDED
+        self.dispatch.batch = 1 + self.baton.below(self.most_at_once)
+        self.dispatch.unlock()
+        return alive
+
+    cdef Errand await_errand(self) except *:
+        cdef Errand errand
+        acquire(self.dispatch.mu)
+        errand = self.dispatch.next_errand()
+        while errand == WAIT:
+            self.listen(&self.dispatch.keeper_bell, self.dispatch.keeper_until_ns)
+            errand = self.dispatch.next_errand()
+        self.dispatch.unlock()
+        return errand
+
+    cdef int listen(self, Bell* bell, int64_t until_ns) except -1:
+        """What Bell.wait does for threads: let the dispatcher's lock go, wait, take it again."""
+        bell.listen()
+        self.dispatch.unlock()
+        (<Actor>here().actor).await_bell(bell, until_ns)
+        self.dispatch.mu.lock()     # it is free: nobody else runs
+        bell.leave()
+        return 0
+
+    # ======================================================================================== ticks
+
+    def message_begins(self, int index, bint data):
+        """A node begins a message: if it is data, a tick that is due is overtaken."""
+        cdef NodeState* state = &self.dispatch.nodes[index]
+        if not data or state.limit > 1 or not self.dispatch.ready_bits(state, 1) & HAS_TICK:
+            self.overtaken[index] = 0
+            return
+        self.overtaken[index] += 1
+        if self.overtaken[index] > OVERTAKEN_AT_MOST:
+            self.baton.fail(
+                f"node {(<Cell>self.cells[index]).path}: a tick is due, and {self.overtaken[index]} data messages "
+                f"came before it"
+            )
+
+
+cdef class RunRules(Rules):
+    """What must hold in a run."""
+
+    cdef str broken(self):
+        cdef Edge edge
+        cdef NodeState* state
+        cdef Py_ssize_t depth
+        cdef int index
+        for index in range(self.engine.dispatch.node_count):
+            state = &self.engine.dispatch.nodes[index]
+            if state.running > state.limit:
+                return f"node {self.path(index)}: {state.running} workers are inside, {state.limit} may be"
+        for index, link in enumerate(self.engine.links):
+            edge = link.edge
+            depth = edge.data.count
+            if depth > edge.limit and depth > <Py_ssize_t>self.engine.depths[index]:
+                return f"edge {edge.id} holds {depth} items, its capacity is {edge.limit}"
+            self.engine.depths[index] = depth
+            if edge.byte_limit > 0 and edge.bytes > edge.byte_limit:
+                return f"edge {edge.id} holds {edge.bytes} bytes, its bound is {edge.byte_limit}"
+            if edge.lane.count > edge.lane_limit:
+                return f"edge {edge.id} holds {edge.lane.count} control messages, its bound is {edge.lane_limit}"
+            if not self.counts(edge):
+                return f"edge {edge.id} has lost count: {edge.counts}"
+        return None
+
+    cdef bint counts(self, Edge edge) noexcept:
+        return edge.counts.offered == (
+            edge.counts.delivered + edge.counts.dropped + edge.counts.replaced + edge.counts.coalesced
+            + edge.counts.expired + edge.counts.undelivered + edge.data.count + edge.lane.count
+        )
+
+    cdef str broken_at_rest(self):
+        """Everybody waits: nothing that could be done may have been forgotten."""
+        cdef str wrong
+        cdef Crew* crew
+        cdef int index
+        cdef int64_t due
+        if self.engine.dispatch.phase == ENDED:
+            return None
+        for index in range(self.engine.dispatch.crew_count):
+            crew = &self.engine.dispatch.crews[index]
+            if crew.count > 0 and crew.idle > 0:
+                return f"{crew.count} nodes are ready, and {crew.idle} workers sleep: a wake-up was lost"
+        due = self.engine.dispatch.keeper_due(self.engine.baton.clock.time_ns)
+        if self.engine.dispatch.keeper_bell.listeners > 0 and due < self.engine.dispatch.keeper_until_ns:
+            return "a timer is due before the keeper wakes: its wake-up was lost"
+        if self.engine.dispatch.phase >= STOPPING:
+            return None
+        for link in self.engine.links:
+            wrong = self.forgotten(link.edge, link.target is not None) or self.unsent(link.edge)
+            if wrong is not None:
+                return wrong
+        return None
+
+    cdef str forgotten(self, Edge edge, bint inside):
+        """Does an edge hold what nobody knows of, or room that somebody waits for?"""
+        cdef Inlet inlet
+        if edge.putters.first != NULL and edge.putters.first.fixed and edge.fits(edge.putters.first.size):
+            return f"edge {edge.id} has room, and a putter waits for it: a wake-up was lost"
+        if edge.getters.first != NULL and edge.data.count + edge.lane.count > 0 and edge.claim == NULL:
+            return f"edge {edge.id} holds {edge.data.count} items, and a getter waits for one: a wake-up was lost"
+        if not inside:
+            return None
+        inlet = self.engine.inlets[edge.id]
+        if inlet.state.node.running > 0 or inlet.state.node.masks & STOPPED:
+            return None
+        if edge.data.count > 0 and not inlet.state.queued and edge.claim == NULL:
+            return f"edge {edge.id} holds {edge.data.count} items that its node was not told of"
+        if edge.lane.count > 0 and not inlet.state.lane_queued:
+            return f"edge {edge.id} holds {edge.lane.count} control messages that its node was not told of"
+        return None
+
+    cdef str unsent(self, Edge edge):
+        """Does its producer keep items that there is room for?"""
+        cdef Outlet outlet = self.engine.outlets.get(edge.id)
+        if outlet is None or outlet.state.running > 0 or outlet.state.pending & HAS_ROOM or edge.claim != NULL:
+            return None
+        if outlet.deferred_control.count > 0 and edge.lane.count < edge.lane_limit and edge.lane_putters.first == NULL:
+            return f"the producer of {edge.id} keeps control that there is room for"
+        if edge.byte_limit > 0 or edge.policy_kind == POLICY_CUSTOM or edge.putters.first != NULL:
+            return None
+        if outlet.deferred.count > 0 and (edge.data.count < edge.limit or edge.special & CLOSED):
+            return f"the producer of {edge.id} keeps {outlet.deferred.count} items that there is room for"
+        return None
+
+    cdef str path(self, int index):
+        return (<Cell>self.engine.cells[index]).path

@@ -37,6 +37,7 @@ from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.histogram cimport sampled
 from graphflow.core.lock cimport acquire, peek, require
+from graphflow.core.plants cimport planted
 from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.queuetimes cimport forget_marks, item_left, mark, unmark
 from graphflow.core.ring cimport list_items
@@ -163,7 +164,7 @@ cdef class EdgeContents:
 
     cdef bint fits(self, Py_ssize_t size) noexcept:
         """Under the lock: is there room for one more data item of `size` bytes?"""
-        return self.data.count < self.limit and (self.byte_limit == 0 or size <= self.byte_limit - self.bytes)
+        return self.data.count < self.limit + planted("off by one") and (self.byte_limit == 0 or size <= self.byte_limit - self.bytes)
 
     cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept:
         """Under the lock: how many of the oldest items make way for a newcomer of `size` bytes."""

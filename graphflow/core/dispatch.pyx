@@ -12,6 +12,7 @@ from graphflow.core.calls cimport Calls
 from graphflow.core.context cimport here
 from graphflow.core.histogram cimport record
 from graphflow.core.lock cimport acquire, poke
+from graphflow.core.plants cimport planted
 from graphflow.core.ready cimport ready_pick
 from graphflow.core.recorder cimport CONTROL, PARK, TURN_BEGINS, TURN_ENDS, WAKE, EventKind
 from graphflow.core.state cimport (
@@ -170,7 +171,7 @@ cdef class Dispatch(Calls):
                 quantum[0] = max(1, LANE_RUN - max(node.lane_run, node.crew.lane_run))
         elif ready & HAS_HELD and node.control_held:
             work = HELD_WORK
-        elif ready & HAS_TICK:
+        elif ready & HAS_TICK and not (planted("starving tick") and ready & HAS_DATA):
             work = TICK_WORK
             poke(node.pending, node.pending & ~HAS_TICK)
         elif others and node.turn_level == LANE_LEVEL and not owed:
@@ -343,7 +344,7 @@ cdef class Dispatch(Calls):
     cdef bint lies_down(self, Crew* crew, Stint* me) noexcept nogil:
         """Under the lock: the worker sleeps, until may_rise() holds and it has called rise(); False: there is something
         to do."""
-        if crew.count > 0 or self.phase == ENDED:
+        if (crew.count > 0 and not planted("lost wake-up")) or self.phase == ENDED:
             crew.waking += 1        # next_turn takes it back, as from one that was woken
             return False
         crew.idle += 1

@@ -19,6 +19,7 @@ from graphflow.core.entry cimport Entry
 from graphflow.core.intake cimport CheckedQueue, is_control
 from graphflow.core.keyindex cimport new_index
 from graphflow.core.lock cimport acquire
+from graphflow.core.plants cimport planted
 from graphflow.core.policy cimport (
     POLICY_BLOCK,
     POLICY_COALESCE,
@@ -302,7 +303,7 @@ cdef class Edge(CheckedQueue):
                         break
             finally:
                 self.withdraw(&waiter.wait, control)
-            if waiter.wait.state == MOVED:
+            if waiter.wait.state == MOVED and not planted("delivered twice"):
                 return VERDICT_OK
             if waiter.wait.state == SHUT:
                 return ANSWER_CLOSED

@@ -56,6 +56,7 @@ from graphflow.core.policy cimport (
     VERDICT_REPLACED,
     PolicyKind,
 )
+from graphflow.core.plants cimport planted
 from graphflow.core.queuetimes cimport item_left, mark, unmark
 from graphflow.core.ring cimport Ring, list_items, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
@@ -262,9 +263,13 @@ cdef class EdgeQueue(EdgeContents):
                     if self.special & TAKE_SLOW:
                         self.room_made(&news)
                         starved = self.starved()
-                elif attend:
+                elif attend and not planted("stale look"):
                     self.special |= CONSUMER_IDLE
             self.unlock()
+            if planted("stale look") and attend and not again and got == <PyObject*>None:
+                acquire(self.mu)
+                self.special |= CONSUMER_IDLE if self.data.count == 0 else 0
+                self.unlock()
             if again:
                 self.expire()
         if starved:

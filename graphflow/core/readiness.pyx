@@ -30,6 +30,7 @@ from libc.stdint cimport int64_t
 from graphflow.core.clock cimport Clock
 from graphflow.core.histogram cimport new_timed, sampled
 from graphflow.core.lock cimport Bell, peek, poke, require
+from graphflow.core.plants cimport planted
 from graphflow.core.ready cimport ready_push, ready_remove
 from graphflow.core.recorder cimport PHASE, Recorder
 from graphflow.core.state cimport (
@@ -337,7 +338,7 @@ cdef class Readiness:
 
     cdef void wake_keeper(self, int64_t due_ns) noexcept nogil:
         """Under the lock: something is due at `due_ns`, maybe before the keeper means to look (D5)."""
-        if due_ns < self.keeper_until_ns:
+        if due_ns < self.keeper_until_ns and not planted("unwoken keeper"):
             self.keeper_bell.ring()
 
     cdef bint untold(self, NodeState* node) noexcept nogil:

@@ -8,6 +8,7 @@ from libc.stdint cimport int64_t
 cdef class SimulatedEngine(Engine):
     cdef Baton baton
     cdef object hooks               # (path, node, index) -> what has the node's hooks in a simulation
+    cdef readonly list stops        # (drain, timeout_s) of each request to stop
     cdef int most_at_once           # messages of a turn, as configured
     cdef list overtaken             # by node: data messages begun since its tick was due
     cdef list depths                # of the edges, when they were last looked at

@@ -20,6 +20,17 @@ class SimulatedEngine(Engine):
         new_random: Callable[[], Random],
         hooks: Callable[[str, Node, int], object],
     ) -> None: ...
+    def attach(self) -> None:
+        """Join the edges to this run; from here on other actors come in between."""
+
+    def conclude(self) -> dict[str, int]:
+        """After the run: the edges are ordinary ones again."""
+
+    @property
+    def stops(self) -> list[tuple[bool, float | None]]: ...
+    def request_stop(self, drain: bool, timeout_s: float | None) -> None:
+        """As Engine's; who asked for what is kept."""
+
     def end_now(self) -> None:
         """Whatever the run is at: it is over."""
 

@@ -30,6 +30,7 @@ cdef class SimulatedEngine(Engine):
     def __init__(self, plan, config, token, name, Baton baton, new_random, hooks):
         self.baton = baton
         self.hooks = hooks
+        self.stops = []
         self.most_at_once = config.max_batch_per_node
         self.overtaken = [0] * len(plan.nodes)
         Engine.__init__(self, plan, config, token, name, baton.clock, new_random)
@@ -55,6 +56,11 @@ cdef class SimulatedEngine(Engine):
         for link in self.links:
             (<Edge>link.edge).mu.before = NULL
         return left
+
+    def request_stop(self, drain, timeout_s):
+        """As Engine's; who asked for what is kept."""
+        self.stops.append((drain, timeout_s))
+        Engine.request_stop(self, drain, timeout_s)
 
     def end_now(self):
         """Whatever the run is at: it is over."""

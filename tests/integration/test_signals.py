@@ -170,7 +170,7 @@ waits = []
 def profile(frame, event, arg):
     if event != "call" or frame.f_code is not threading.Condition.wait.__code__ or waits:
         return
-    caller = frame.f_back.f_back.f_code
+    caller = frame.f_back.f_back.f_back.f_code     # over Event.wait and Latch.wait
     if "graphflow" in caller.co_filename and caller.co_name == {caller!r}:
         waits.append(caller)
         until(lambda: scheduler.get_stats()["status"] == "running")

@@ -50,6 +50,11 @@ demo: build $(VENV)/ready-demo ## run the ingestion service on 27,004 real fligh
 test: build $(VENV)/ready-test ## run the unit and integration tests
 	@$(PYTEST) $(PYTEST_ARGS)
 
+SIM_SEEDS ?= 4000
+.PHONY: sim
+sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
+	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
+
 # -- building ------------------------------------------------------------------------------------
 
 .PHONY: build
@@ -101,6 +106,12 @@ debug-test: $(VENV)/ready-build $(VENV)/ready-test ## run the tests with asserti
 	$(call lay,debug)
 	@cd $(VARIANTS)/debug && export GRAPHFLOW_DEBUG=1 && \
 		$(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: sim-plants
+sim-plants: $(VENV)/ready-build $(VENV)/ready-test ## see that the simulation finds bugs that are put into the core
+	$(call lay,plants)
+	@cd $(VARIANTS)/plants && export GRAPHFLOW_PLANTS=1 && \
+		$(PY) setup.py --quiet build_ext --inplace && $(PYTEST) tests/sim/test_plants.py $(PYTEST_ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/ready-build $(VENV)/ready-test ## measure line coverage and hold it to its floors

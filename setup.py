@@ -101,6 +101,8 @@ class Variant:
         args += [f"-Wno-{name}" for name in QUIET]
         if self.debug or self.trace or self.sanitize:
             args += ["-O1", "-g"]
+        elif self.chaos:
+            args += ["-O3", "-finline-limit=5000", "-g"]
         else:
             args += ["-O3", "-DNDEBUG"]
         if self.debug:

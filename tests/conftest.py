@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
-import hashlib
 import logging
 import os
 import random
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import graphflow.scheduler
+from graphflow.testing import replay
 
-pytest.register_assert_rewrite("artifacts", "awaits", "coroutines", "edges", "graphs", "timing", "turns")
+pytest.register_assert_rewrite("artifacts", "awaits", "coroutines", "edges", "graphs", "quarantine", "timing", "turns")
 
 from artifacts import (  # noqa: E402, F401
     pytest_runtest_makereport,
@@ -28,19 +29,17 @@ from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SEED_VARIABLE = "GRAPHFLOW_SEED"
+SEEDS = "graphflow.testing.plugin"  # not imported here: pytest rewrites its assertions first
+pytest_plugins = [SEEDS, "pytester", "quarantine"]
+
 LEAVE_S = 5.0  # how long threads may take to end after a test
 
-_run_seed = pytest.StashKey[str]()
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--graphflow-seed", default=None, help=f"repeat a run's random choices (also {SEED_VARIABLE})")
-
-
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    given = config.getoption("--graphflow-seed") or os.environ.get(SEED_VARIABLE)
-    config.stash[_run_seed] = str(given) if given else str(random.SystemRandom().randrange(2**32))
+    """Hypothesis has the run's seed too, unless it is given one of its own."""
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = config.pluginmanager.getplugin(SEEDS).choose_seed(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -52,20 +51,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in untraced]
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    seed = config.stash[_run_seed]
-    return f"graphflow seed: {seed} (again: --graphflow-seed={seed})"
+@pytest.fixture(autouse=True)
+def random_is_seeded(request: pytest.FixtureRequest) -> None:
+    """Whoever uses the module's own generator draws the same in a replay."""
+    random.seed(request.config.pluginmanager.getplugin(SEEDS).seed_of(request.node.nodeid))
 
 
 @pytest.fixture
-def seed(request: pytest.FixtureRequest) -> int:
-    """A number that is this test's own in this run. The run's seed is in the header and in the JUnit report."""
-    run_seed = request.config.stash[_run_seed]
-    digest = hashlib.sha256(f"{run_seed}:{request.node.nodeid}".encode()).digest()
-    request.node.user_properties.append(("graphflow_seed", run_seed))
-    number = int.from_bytes(digest[:6], "big")
-    print(f"seed of this test: {number}, of the run: {run_seed}")
-    return number
+def seed(graphflow_seed: int) -> int:
+    """A number that is this test's own in this run."""
+    print(f"seed of this test: {graphflow_seed}, of the run: {replay.run_seed}")
+    return graphflow_seed
 
 
 @pytest.fixture
@@ -76,15 +72,17 @@ def rng(seed: int) -> random.Random:
 
 @pytest.fixture(autouse=True)
 def leaves_nothing_behind() -> Iterator[None]:
-    """No thread, running scheduler or logging handler outlives the test."""
+    """No thread, running scheduler, context variable or logging handler outlives the test."""
     threads = set(threading.enumerate())
     handlers = _handlers()
+    variables = _variables()
     yield
     left = _threads_left(threads)
     assert not left, f"threads left behind: {left}"
     running = [scheduler for scheduler in list(graphflow.scheduler._live) if scheduler.is_running()]
     assert not running, f"schedulers left running: {running}"
     assert _handlers() == handlers, "the test left a logging handler behind"
+    assert _variables() == variables, "the test left a context variable set"
 
 
 def _threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
@@ -96,6 +94,11 @@ def _threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
             if thread.is_alive():
                 left.append(thread)
     return left
+
+
+def _variables() -> dict[str, int]:
+    """The context variables that are set, and the identities of what they hold."""
+    return {variable.name: id(value) for variable, value in contextvars.copy_context().items()}
 
 
 def _handlers() -> set[tuple[str, int]]:

@@ -1,0 +1,73 @@
+"""A pytest plugin: tests that are known to fail now and then, and are being looked into.
+
+`@pytest.mark.flaky_quarantine("reason")` needs an entry for the test in QUARANTINE.md. Such a test is run once more if
+it fails, and what became of it is in the summary either way. No other test is ever run again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+ENTRIES = Path(__file__).with_name("QUARANTINE.md")
+
+_outcomes = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", 'flaky_quarantine(reason): fails now and then; tracked in tests/QUARANTINE.md, tried twice at most'
+    )
+    config.stash[_outcomes] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A quarantined test has a reason and an entry; an error of usage otherwise."""
+    for item in items:
+        marker = item.get_closest_marker("flaky_quarantine")
+        if marker is None:
+            continue
+        if not (len(marker.args) == 1 and isinstance(marker.args[0], str) and marker.args[0].strip()):
+            raise pytest.UsageError(f"{item.nodeid}: flaky_quarantine needs a reason, a str")
+        if not is_tracked(item.nodeid):
+            raise pytest.UsageError(f"{item.nodeid} is in quarantine without an entry in {ENTRIES.name}")
+
+
+def is_tracked(nodeid: str) -> bool:
+    """Has QUARANTINE.md a row whose first cell is this test?"""
+    rows = [line.split("|") for line in ENTRIES.read_text().splitlines() if line.startswith("|")]
+    return any(row[1].strip().strip("`") == nodeid.partition("[")[0] for row in rows)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a quarantined test, and once more if it fails; all others as ever."""
+    if item.get_closest_marker("flaky_quarantine") is None:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=item, log=False)
+    outcome = "passed"
+    if any(report.failed for report in reports):
+        first = next(report for report in reports if report.failed)
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        outcome = "failed twice" if any(report.failed for report in reports) else "passed the second time"
+        outcome += f"; the first time: {str(first.longrepr).splitlines()[-1]}"
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)
+    item.config.stash[_outcomes].append(f"{item.nodeid}: {outcome}")
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """What became of the quarantined tests."""
+    if config.stash[_outcomes]:
+        terminalreporter.section("quarantine")
+        for line in config.stash[_outcomes]:
+            terminalreporter.write_line(line)

@@ -1,0 +1,65 @@
+"""The simulation finds bugs: each of these is in the core of a build with GRAPHFLOW_PLANTS=1, and is found in time.
+
+`make sim-plants` builds that variant and runs this. Seeds count from 0, so what is found is the same in every run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import family
+
+from graphflow.testing import SimulationFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Plant: (seeds within which it is found, what is said of it).
+PLANTS = {
+    "lost wake-up": (100, "a wake-up was lost"),
+    "off by one": (20, "its capacity is"),
+    "starving tick": (200, "a tick is due"),
+    "dropped outbox entry": (500, "are missing"),
+    "delivered twice": (2000, "came twice|what it never sent"),
+    "stale look": (1000, "its node was not told of"),
+    "unwoken keeper": (50, "due before the keeper wakes"),
+}
+
+
+@pytest.fixture
+def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    assert os.environ.get("GRAPHFLOW_PLANTS") == "1", "this needs the build that make sim-plants makes"
+    monkeypatch.setenv("GRAPHFLOW_PLANT", request.param)
+    yield request.param
+
+
+def first_failure(seeds: int) -> SimulationFailed | None:
+    for seed in range(seeds):
+        try:
+            family.run(seed)
+        except SimulationFailed as failure:
+            return failure
+    return None
+
+
+@pytest.mark.parametrize("planted", PLANTS, indirect=True)
+def test_the_bug_is_found_and_its_seed_finds_it_again(
+    planted: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    within, words = PLANTS[planted]
+    failure = first_failure(within)
+    assert failure is not None, f"{planted} was not found within {within} seeds"
+    with capsys.disabled():
+        print(f"\n{planted}: found at seed {failure.seed} of {within}: {failure.what}")
+    with pytest.raises(SimulationFailed, match=words) as again:
+        family.run(failure.seed)
+    assert again.value.trace == failure.trace
+    monkeypatch.delenv("GRAPHFLOW_PLANT")
+    family.run(failure.seed)  # without the bug nothing is wrong there

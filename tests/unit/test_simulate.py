@@ -1,0 +1,443 @@
+"""simulate(): the seed decides the run, time is virtual, and what is wrong is found and said."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from graphs import Collect, Map, Source, Ticker, chain
+
+from graphflow import (
+    EdgeClosed,
+    ErrorPolicy,
+    GraphValidationError,
+    Message,
+    MessageType,
+    Node,
+    Scheduler,
+    SchedulerConfig,
+    SchedulerStateError,
+    Subgraph,
+    drop,
+)
+from graphflow.testing import (
+    HandlerHangs,
+    HandlerRaises,
+    InjectedError,
+    PutTimesOut,
+    SimulationFailed,
+    simulate,
+    sleep,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pipeline(count: int = 20) -> Subgraph:
+    return chain(Source("source", range(count)), Map("map"), Collect("collect"), capacity=3)
+
+
+def inlet(node: Node, capacity: int = 2, **options: Any) -> Subgraph:
+    graph = Subgraph.from_nodes("inlet", [node])
+    graph.expose_input("in", (node.name, "in"), capacity=capacity, **options)
+    return graph
+
+
+# -------------------------------------------------------------------------------------- the seed
+
+
+def test_the_same_seed_makes_the_same_run(seed: int) -> None:
+    first, second = simulate(pipeline, seed=seed), simulate(pipeline, seed=seed)
+    assert first.trace == second.trace
+    assert first.trace_hash == second.trace_hash
+    assert (first.steps, first.elapsed_s) == (second.steps, second.elapsed_s)
+
+
+def test_other_seeds_make_other_interleavings() -> None:
+    runs = [simulate(pipeline, seed=seed) for seed in range(20)]
+    assert len({run.trace_hash for run in runs}) == 20
+    orders = {tuple(event.thread for event in run.trace if event.what == "goes on") for run in runs}
+    assert len(orders) == 20
+
+
+def test_the_outcome_is_that_of_any_run(seed: int) -> None:
+    graph = pipeline(50)
+    result = simulate(graph, seed=seed)
+    assert result.report.complete
+    assert result.report.reason == "completed"
+    assert graph.nodes["collect"].seen == list(range(50))  # type: ignore[attr-defined]
+    assert result.snapshot.edges["map:out->collect:in"].delivered == 50
+    assert result.seed == seed
+
+
+def test_ids_and_timestamps_are_the_seeds() -> None:
+    def seen(seed: int) -> list[tuple[str, float]]:
+        collect = Collect()
+        simulate(chain(Source("source", range(5)), collect), seed=seed)
+        return [(message.get_trace_id(), message.get_timestamp()) for message in collect.messages]
+
+    stamps = [stamp for _, stamp in seen(3)]
+    assert [stamp for _, stamp in seen(3)] == stamps
+    assert all(946_684_800 <= stamp < 946_684_810 for stamp in stamps)
+    assert abs(time.time() - Message(MessageType.DATA, 1).get_timestamp()) < 60, "the machine's clock is back"
+
+
+def test_a_seed_in_the_environment_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAPHFLOW_SIMULATE_SEED", "17")
+    assert simulate(pipeline, seed=3).seed == 17
+
+
+def test_without_a_seed_one_is_drawn() -> None:
+    assert simulate(pipeline).seed != simulate(pipeline).seed
+
+
+# -------------------------------------------------------------------------------------- time
+
+
+def test_time_is_virtual(seed: int) -> None:
+    ticker = Ticker("ticker", 1000.0, lambda node: None)
+    began = time.monotonic()
+    result = simulate(ticker, seed=seed, until=3600.5)
+    assert time.monotonic() - began < 30
+    assert ticker.count == 3600, "a tick a second for an hour, none late enough to be merged"
+    assert 3600.5 <= result.elapsed_s < 3601
+
+
+def test_retries_rest_in_virtual_time(seed: int) -> None:
+    class Third(Collect):
+        attempts = 0
+
+        def on_message(self, port: str, msg: Message) -> None:
+            self.attempts += 1
+            if self.attempts < 3:
+                raise ValueError
+            super().on_message(port, msg)
+
+    node = Third()
+    node.error_policy = ErrorPolicy.retry(3, backoff_s=100.0, jitter=0.0, max_backoff_s=100.0)
+    result = simulate(chain(Source("source", [1]), node), seed=seed)
+    assert node.seen == [1]
+    assert result.elapsed_s > 200
+
+
+def test_a_wait_lets_others_go_on_until_it_is_answered_or_out_of_time(seed: int) -> None:
+    said: list[str] = []
+
+    class Slow(Collect):
+        def on_message(self, port: str, msg: Message) -> None:
+            sleep(1.0)
+            super().on_message(port, msg)
+
+    def feed(scheduler: Scheduler) -> None:
+        handle = scheduler.input("in")
+        handle.put(0)
+        handle.put(1, timeout=0.5)
+        with pytest.raises(TimeoutError):
+            handle.put(2, timeout=0.25)
+        handle.put(3, timeout=10)
+        said.append("done")
+        handle.close()
+
+    node = Slow()
+    simulate(inlet(node, 1), seed=seed, threads=[feed])
+    assert node.seen == [0, 1, 3]
+    assert said == ["done"]
+
+
+def test_outputs_are_read_by_threads(seed: int) -> None:
+    read: list[Any] = []
+    graph = chain(Source("source", range(10)), Map("map"))
+    graph.expose_output("out", ("map", "out"), capacity=1)
+
+    def reader(scheduler: Scheduler) -> None:
+        read.extend(message.payload for message in scheduler.output("out"))
+
+    simulate(graph, seed=seed, threads=[reader])
+    assert read == list(range(10))
+
+
+def test_sleep_outside_a_simulation_is_the_machines() -> None:
+    began = time.monotonic()
+    sleep(0.01)
+    assert time.monotonic() - began >= 0.01
+
+
+# -------------------------------------------------------------------------------------- faults
+
+
+def test_handlers_are_made_to_raise(seed: int) -> None:
+    result = simulate(pipeline(200), seed=seed, faults=[HandlerRaises(0.2, node="map")])
+    assert set(result.report.errors) == {"map"}
+    assert all(isinstance(error, InjectedError) for error in result.report.errors["map"])
+    assert 10 < result.report.error_counts["map"] < 80
+
+
+def test_a_hanging_handler_goes_on_when_the_faults_are_over(seed: int) -> None:
+    collect = Collect()
+    graph = chain(Source("source", range(5)), collect)
+    result = simulate(graph, seed=seed, until=7.0, faults=[HandlerHangs(1.0, node="collect")])
+    hangs = [event for event in result.trace if event.what == "collect.on_message hangs"]
+    assert len(hangs) == 1
+    assert collect.seen == list(range(5))
+    assert result.elapsed_s >= 7.0
+
+
+def test_the_watchdog_sees_a_handler_that_hangs(seed: int, caplog: pytest.LogCaptureFixture) -> None:
+    graph = chain(Source("source", [1]), Collect())
+    simulate(graph, seed=seed, until=60, faults=[HandlerHangs(1.0, node="collect", seconds=30)])
+    warnings = [record.getMessage() for record in caplog.records if record.name == "graphflow.watchdog"]
+    assert len(warnings) == 2, "that it stands still, and that it has cleared"
+    assert "collect" in warnings[0]
+
+
+def test_puts_are_out_of_time(seed: int) -> None:
+    missed = 0
+
+    def feed(scheduler: Scheduler) -> None:
+        nonlocal missed
+        handle = scheduler.input("in")
+        for number in range(30):
+            while True:
+                try:
+                    handle.put(number, timeout=1e6)
+                except TimeoutError:
+                    missed += 1
+                else:
+                    break
+        handle.close()
+
+    node = Collect()
+    simulate(inlet(node, 1), seed=seed, threads=[feed], faults=[PutTimesOut(0.5)])
+    assert node.seen == list(range(30))
+    assert missed > 0
+
+
+# -------------------------------------------------------------------------------------- what is found
+
+
+def test_a_check_that_fails_names_the_seed_and_the_command() -> None:
+    def check(scheduler: Scheduler) -> None:
+        raise AssertionError("three is wrong")
+
+    with pytest.raises(SimulationFailed, match="check: three is wrong") as caught:
+        simulate(pipeline, seed=5, check=check)
+    text = str(caught.value)
+    assert "seed: 5" in text
+    nodeid = "tests/unit/test_simulate.py::test_a_check_that_fails_names_the_seed_and_the_command"
+    assert f"again: pytest {nodeid} --graphflow-seed=" in text
+    assert isinstance(caught.value.__cause__, AssertionError)
+    assert caught.value.trace[-1].what == "failed: check: three is wrong"
+
+
+def test_a_command_of_ones_own_is_shown() -> None:
+    with pytest.raises(SimulationFailed, match="again: make it SEED=5\n"):
+        simulate(pipeline, seed=5, check=lambda scheduler: _fail(), replay="make it SEED={seed}")
+
+
+def _fail() -> None:
+    raise AssertionError
+
+
+def test_a_graph_that_never_ends_is_found() -> None:
+    class Loop(Node):
+        inputs, outputs = "in", "out"
+
+        def on_message(self, port: str, msg: Message) -> None:
+            self.emit("out", msg.payload)
+
+    graph = Subgraph.from_nodes("g", [Source("source", [1]), Loop("loop")])
+    graph.connect("source:out", "loop:in")
+    graph.connect("loop:out", "loop:in", policy=drop())
+    with pytest.raises(SimulationFailed, match="it has not ended in 2000 steps"):
+        simulate(graph, seed=1, max_steps=2000)
+
+
+def test_a_wait_that_nothing_answers_is_found() -> None:
+    def feed(scheduler: Scheduler) -> None:
+        scheduler.input("in").put(1)  # and never closes it: without `until` nobody ends the run
+
+    config = SchedulerConfig(watchdog_s=None)
+    with pytest.raises(SimulationFailed, match="nothing can go on, and nobody waits for a time"):
+        simulate(inlet(Collect()), seed=1, threads=[feed], config=config)
+
+
+def test_what_a_thread_raises_is_found() -> None:
+    def feed(scheduler: Scheduler) -> None:
+        scheduler.input("no such input")
+
+    with pytest.raises(SimulationFailed, match=r"feed\(\) raised UnknownEdgeError: no exposed input") as caught:
+        simulate(inlet(Collect()), seed=1, threads=[feed], until=1.0)
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_a_thread_whose_put_is_ended_by_the_stop_is_in_order(seed: int) -> None:
+    ended: list[str] = []
+
+    def feed(scheduler: Scheduler) -> None:
+        try:
+            while True:
+                scheduler.input("in").put(1)
+        except EdgeClosed:
+            ended.append("closed")
+            raise
+
+    result = simulate(inlet(Collect()), seed=seed, threads=[feed], until=0.1)
+    assert ended == ["closed"]
+    assert result.report.complete
+
+
+def test_an_output_that_nobody_reads_cannot_drain() -> None:
+    graph = chain(Source("source", range(10)), Map("map"))
+    graph.expose_output("out", ("map", "out"), capacity=1)
+    with pytest.raises(SimulationFailed, match="without faults the graph did not drain"):
+        simulate(graph, seed=1, until=1.0, config=SchedulerConfig(watchdog_s=None))
+
+
+def test_a_failed_simulation_leaves_the_graph_free(seed: int) -> None:
+    graph = pipeline(5)
+    with pytest.raises(SimulationFailed):
+        simulate(graph, seed=seed, max_steps=10)
+    assert not any(node.is_live() for node in graph.nodes.values())
+
+
+def test_a_simulated_graph_can_run_for_real(seed: int) -> None:
+    graph = pipeline(5)
+    simulate(graph, seed=seed)
+    scheduler = Scheduler()
+    scheduler.register(graph)
+    assert scheduler.run(signals=()).complete
+    assert graph.nodes["collect"].seen == [*range(5), *range(5)]  # type: ignore[attr-defined]
+
+
+# -------------------------------------------------------------------------------------- kinds of nodes
+
+
+def test_every_kind_of_hook_runs(seed: int) -> None:
+    class Everything(Node):
+        inputs, outputs = "in", "out"
+        tick_interval_ms = 1.0
+
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            self.hooks: list[str] = []
+
+        def on_start(self) -> None:
+            self.hooks.append("start")
+
+        def on_message(self, port: str, msg: Message) -> Iterator[Any]:
+            self.hooks.append("message")
+            yield msg.payload
+            if msg.payload == 3:
+                raise ValueError(3)
+
+        def on_tick(self) -> None:
+            self.hooks.append("tick")
+
+        def on_error(self, exc: BaseException, msg: Message | None) -> None:
+            self.hooks.append("error")
+
+        def on_drain(self) -> None:
+            self.hooks.append("drain")
+            self.emit("out", "last")
+
+        def on_stop(self) -> None:
+            self.hooks.append("stop")
+
+    node, collect = Everything("everything"), Collect()
+    graph = chain(Source("source", range(5)), node, collect, capacity=1)
+    simulate(graph, seed=seed, handler_s=(0.01, 0.02))
+    assert collect.seen == [*range(5), "last"]
+    assert node.hooks[0] == "start"
+    assert node.hooks[-2:] == ["drain", "stop"]
+    assert node.hooks.count("message") == 5
+    assert node.hooks.count("error") == 1
+    assert "tick" in node.hooks
+
+
+def test_a_source_that_is_no_generator(seed: int) -> None:
+    class Numbers(Node):
+        outputs = "out"
+
+        def produce(self) -> Iterator[int]:
+            return iter(range(4))
+
+    collect = Collect()
+    simulate(chain(Numbers("numbers"), collect), seed=seed)
+    assert collect.seen == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("interleave", ["handlers", "sections"])
+def test_handlers_run_in_one_piece_unless_told_otherwise(interleave: Any) -> None:
+    inside: list[str] = []
+    overlaps = 0
+
+    class Both(Map):
+        dedicated = True
+
+        def on_message(self, port: str, msg: Message) -> None:
+            nonlocal overlaps
+            overlaps += len(inside)
+            inside.append(self.name)
+            super().on_message(port, msg)
+            inside.remove(self.name)
+
+    for seed in range(20):
+        graph = chain(Source("source", range(10)), Both("a"), Both("b"), Collect())
+        simulate(graph, seed=seed, interleave=interleave, handler_s=(0.0, 0.0))
+    assert (overlaps > 0) is (interleave == "sections")
+
+
+# -------------------------------------------------------------------------------------- arguments
+
+
+def test_async_nodes_are_refused() -> None:
+    class Async(Node):
+        inputs = "in"
+
+        async def on_message(self, port: str, msg: Message) -> None: ...
+
+    with pytest.raises(GraphValidationError, match="'later' has async hooks"):
+        simulate(Async("later"), seed=1)
+
+
+def test_a_simulation_in_a_simulation_is_refused() -> None:
+    def nested(scheduler: Scheduler) -> None:
+        with pytest.raises(SchedulerStateError, match="another simulation runs"):
+            simulate(pipeline, seed=2)
+
+    simulate(pipeline, seed=1, threads=[nested])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ({"seed": -1}, ValueError, "seed must be"),
+        ({"seed": "1"}, TypeError, "seed must be"),
+        ({"until": -1}, ValueError, "until must be"),
+        ({"until": "soon"}, TypeError, "until must be"),
+        ({"threads": [3]}, TypeError, "threads must be functions"),
+        ({"faults": ["raise"]}, TypeError, "faults must be"),
+        ({"interleave": "all"}, ValueError, "interleave must be"),
+        ({"max_steps": 0}, ValueError, "max_steps must be"),
+        ({"handler_s": (-1, 2)}, ValueError, "handler_s must be"),
+        ({"faults": [HandlerHangs(0.1)]}, ValueError, "give it seconds, or give until"),
+    ],
+)
+def test_wrong_arguments_are_named(wrong: dict[str, Any], error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        simulate(pipeline, **{"seed": 1, **wrong})
+
+
+def test_a_graph_that_is_none_is_refused() -> None:
+    with pytest.raises(TypeError, match="graph must be a Subgraph or a Node"):
+        simulate(lambda: [3], seed=1)  # type: ignore[arg-type,list-item,return-value]
+
+
+@pytest.mark.parametrize("fault", [HandlerRaises, HandlerHangs, PutTimesOut])
+def test_chances_are_checked(fault: Any) -> None:
+    with pytest.raises(ValueError, match="chance must be from 0 to 1"):
+        fault(1.5)
+    with pytest.raises(TypeError, match="chance must be a number"):
+        fault("often")

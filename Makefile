@@ -107,6 +107,18 @@ debug-test: $(VENV)/ready-build $(VENV)/ready-test ## run the tests with asserti
 	@cd $(VARIANTS)/debug && export GRAPHFLOW_DEBUG=1 && \
 		$(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
 
+# Measures on the release build; everything else on one whose threads give way where they rarely do.
+CHAOS_SEED := $(or $(CHAOS_SEED),$(shell echo $$RANDOM))
+.PHONY: stress
+stress: build $(VENV)/ready-build $(VENV)/ready-test ## stress with threads made to collide; STRESS_SCALE=0.1 for less
+	@$(PYTEST) tests/stress -m measures -rP $(PYTEST_ARGS)
+	$(call lay,chaos)
+	@echo "chaos seed $(CHAOS_SEED) (again: make stress CHAOS_SEED=$(CHAOS_SEED))"
+	@cd $(VARIANTS)/chaos && export GRAPHFLOW_CHAOS=1 GRAPHFLOW_CHAOS_SEED=$(CHAOS_SEED) && \
+		$(PY) setup.py --quiet build_ext --inplace && \
+		$(PYTEST) tests/stress tests/integration/test_races.py tests/integration/test_random_graphs.py \
+			-m 'not measures' $(PYTEST_ARGS)
+
 .PHONY: sim-plants
 sim-plants: $(VENV)/ready-build $(VENV)/ready-test ## see that the simulation finds bugs that are put into the core
 	$(call lay,plants)

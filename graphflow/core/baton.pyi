@@ -8,6 +8,9 @@ class Abandoned(BaseException):
 class SimulatedClock(Clock):
     """Time that passes when the simulation lets it."""
 
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass."""
+
     def since_start(self) -> float:
         """Seconds since the simulation began."""
 

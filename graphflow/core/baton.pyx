@@ -54,6 +54,10 @@ cdef class SimulatedClock(Clock):
     cdef int64_t now_ns(self) noexcept nogil:
         return self.time_ns
 
+    def advance(self, double seconds):
+        """Let so much time pass."""
+        self.time_ns += <int64_t>(seconds * 1e9)
+
     def since_start(self):
         """Seconds since the simulation began."""
         return (self.time_ns - START_NS) / 1e9

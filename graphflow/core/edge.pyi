@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
+from graphflow.core.clock import Clock
 from graphflow.core.policy import Policy, PutResult
 from graphflow.core.port import PortSpec
 from graphflow.stats import EdgeStats
@@ -78,6 +79,9 @@ class Edge(Generic[_T]):
 
     def get_many(self, max: int, timeout: float | None = 0) -> list[_T]:
         """Up to `max` items: waits up to `timeout` seconds for the first; empty when the time is up."""
+
+    def _use_clock(self, clock: Clock) -> None:
+        """For tests of time to live: another source of time, before anything is put."""
 
     def depth(self) -> int:
         """Items here now, control messages included."""

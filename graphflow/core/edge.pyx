@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from graphflow.core.clock cimport SYSTEM_CLOCK
+from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
 from graphflow.core.contents cimport (
     ANSWER_CLOSED,
     ANSWER_WAIT,
@@ -125,6 +125,10 @@ cdef class Edge(CheckedQueue):
         self.source_node = source_node
         self.target_node = target_node
         self.id = f"{source_node}:{self.source_port}->{target_node}:{self.target_port}"
+
+    def _use_clock(self, Clock clock):
+        """For tests of time to live: another source of time, before anything is put."""
+        self.clock = clock
 
     def __class_getitem__(cls, item):
         """Edge[int] in annotations is Edge."""

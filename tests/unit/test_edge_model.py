@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pytest
+from edge_reference import BLOCKED, CUSTOM, OK, POLICIES, Payload, Reference, size_of
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -16,104 +17,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from graphflow import Block, Coalesce, Drop, Edge, EdgeClosed, Latest, Message, MessageType, PutResult
+from graphflow import Edge, EdgeClosed, Message, MessageType, PutResult
+from graphflow.core.baton import SimulatedClock
 
-OK, BLOCKED, DROPPED = PutResult.OK, PutResult.BLOCKED, PutResult.DROPPED
-REPLACED, COALESCED = PutResult.REPLACED, PutResult.COALESCED
 LANE = 3
-
-
-def size_of(payload: Payload) -> int:
-    return payload[1]
-
-
-def merge(old: Payload, new: Payload) -> Payload:
-    """The numbers add up; a size above 12 is cut, and two sizes of 7 fail."""
-    if old[1] == new[1] == 7:
-        raise ValueError
-    return old[0], min(old[1] + new[1], 12)
-
-
-Payload = tuple[str, int]
-
-
-class Reference:
-    """What DESIGN says of one edge, with a list."""
-
-    def __init__(self, capacity: int, max_bytes: int | None, kind: str) -> None:
-        self.capacity, self.max_bytes, self.kind = capacity, max_bytes, kind
-        self.items: list[Payload] = []
-        self.lane: list[int] = []
-        self.closed = False
-        self.counts = dict.fromkeys(["offered", "delivered", "dropped", "replaced", "coalesced", "merge_errors"], 0)
-
-    def fits(self, size: int) -> bool:
-        used = sum(size_of(item) for item in self.items)
-        return len(self.items) < self.capacity and (self.max_bytes is None or used + size <= self.max_bytes)
-
-    def offer(self, item: Payload, kind: str) -> PutResult:
-        answer = self._keyed(item) if kind == "keyed" else self._unkeyed(item, kind)
-        if answer is not BLOCKED:
-            self.counts["offered"] += 1
-        return answer
-
-    def _keyed(self, item: Payload) -> PutResult:
-        for place, old in enumerate(self.items):
-            if old[0] == item[0]:
-                return self._merge(place, item)
-        return self._append(item) if self.fits(item[1]) else BLOCKED
-
-    def _unkeyed(self, item: Payload, kind: str) -> PutResult:
-        if self.fits(item[1]):
-            return self._append(item)
-        if kind == "drop":
-            self.counts["dropped"] += 1
-            return DROPPED
-        if kind == "latest":
-            self._evict(1 if len(self.items) >= self.capacity else 0)
-            while self.max_bytes is not None and sum(map(size_of, self.items)) + item[1] > self.max_bytes:
-                self._evict(1)
-            self._append(item)
-            return REPLACED
-        return self._merge(len(self.items) - 1, item) if kind == "coalesce" else BLOCKED
-
-    def _append(self, item: Payload) -> PutResult:
-        self.items.append(item)
-        return OK
-
-    def _evict(self, count: int) -> None:
-        del self.items[:count]
-        self.counts["replaced"] += count
-
-    def _merge(self, place: int, item: Payload) -> PutResult:
-        old = self.items[place]
-        failed = False
-        try:
-            merged = merge(old, item)
-        except ValueError:
-            merged, failed = item, True
-            self.counts["merge_errors"] += 1
-        used = sum(map(size_of, self.items)) - old[1] + merged[1]
-        if self.max_bytes is not None and merged[1] > old[1] and used > self.max_bytes:
-            return BLOCKED
-        self.items[place] = merged
-        self.counts["replaced" if failed else "coalesced"] += 1
-        return REPLACED if failed else COALESCED
-
-    def take(self) -> Any:
-        if not self.lane and not self.items:
-            return None
-        self.counts["delivered"] += 1
-        return self.lane.pop(0) if self.lane else self.items.pop(0)
-
-
-POLICIES: dict[str, Any] = {
-    "block": Block(),
-    "drop": Drop(),
-    "latest": Latest(),
-    "coalesce": Coalesce(merge),
-    "keyed": Coalesce(merge, key=lambda payload: payload[0]),
-}
+TTL_S = 10.0
 payloads = st.tuples(st.sampled_from("abcdef"), st.integers(0, 8))
 
 
@@ -126,7 +34,7 @@ class EdgeMachine(RuleBasedStateMachine):
         capacity=st.integers(1, 12),
         max_bytes=st.none() | st.integers(8, 40),
         kind=st.sampled_from(list(POLICIES)),
-        ttl=st.sampled_from([None, 3600]),
+        ttl=st.sampled_from([None, TTL_S]),
     )
     def make(self, capacity: int, max_bytes: int | None, kind: str, ttl: float | None) -> None:
         self.edge: Edge = Edge(
@@ -141,7 +49,9 @@ class EdgeMachine(RuleBasedStateMachine):
             sizeof=size_of if max_bytes is not None else None,
             control_capacity=LANE,
         )
-        self.model = Reference(capacity, max_bytes, kind)
+        self.clock = SimulatedClock()
+        self.edge._use_clock(self.clock)
+        self.model = Reference(capacity, max_bytes, kind, ttl)
 
     def offered(self, item: Payload, kind: str) -> PutResult | None:
         """What the reference answers; None: the edge must raise EdgeClosed."""
@@ -170,7 +80,7 @@ class EdgeMachine(RuleBasedStateMachine):
             assert self.edge.put(item, timeout=0) is expected
 
     @precondition(lambda self: self.model.kind != "keyed")
-    @rule(item=payloads, kind=st.sampled_from(["block", "drop", "latest", "coalesce"]))
+    @rule(item=payloads, kind=st.sampled_from(["block", "drop", "latest", "coalesce", CUSTOM]))
     def try_put_by(self, item: Payload, kind: str) -> None:
         expected = self.offered(item, kind)
         if expected is None:
@@ -194,13 +104,20 @@ class EdgeMachine(RuleBasedStateMachine):
     def put_control(self, number: int) -> None:
         room = len(self.model.lane) < LANE
         assert self.edge.try_put(Message(MessageType.CONTROL, number)) is (OK if room else BLOCKED)
-        if room:
-            self.model.lane.append(number)
-            self.model.counts["offered"] += 1
+        self.model.put_control(number, room)
 
     @rule()
     def try_get(self) -> None:
         assert plain(self.edge.try_get()) == self.model.take()
+
+    @rule()
+    def get(self) -> None:
+        expected = self.model.take()
+        if expected is not None:
+            assert plain(self.edge.get(timeout=0)) == expected
+        else:
+            with pytest.raises(EdgeClosed if self.model.closed else TimeoutError):
+                self.edge.get(timeout=0)
 
     @rule(most=st.integers(1, 5))
     def get_many(self, most: int) -> None:
@@ -210,6 +127,11 @@ class EdgeMachine(RuleBasedStateMachine):
                 self.edge.get_many(most)
         else:
             assert [plain(item) for item in self.edge.get_many(most)] == expected
+
+    @rule(seconds=st.sampled_from([0.5, 3.0, 9.0, TTL_S, 11.0]))
+    def let_time_pass(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.model.now += round(seconds * 1e9)
 
     @rule(capacity=st.integers(1, 12))
     def set_capacity(self, capacity: int) -> None:
@@ -226,17 +148,19 @@ class EdgeMachine(RuleBasedStateMachine):
     def agrees(self) -> None:
         if not hasattr(self, "edge"):
             return
+        model = self.model
+        model.expire()
         counts = self.edge.stats()
-        for name, value in self.model.counts.items():
+        for name, value in model.counts.items():
             # A merge that is refused for its size may have failed once for each time it was tried.
             assert getattr(counts, name) == value or (name == "merge_errors" and getattr(counts, name) >= value), name
-        assert (counts.depth, counts.control_depth) == (
-            len(self.model.items) + len(self.model.lane),
-            len(self.model.lane),
-        )
-        if self.model.max_bytes is not None:
-            assert counts.bytes == sum(map(size_of, self.model.items))
+        assert (counts.depth, counts.control_depth) == (len(model.items) + len(model.lane), len(model.lane))
+        assert self.edge.depth() == counts.depth
+        assert counts.bytes == (0 if model.max_bytes is None else model.used())
         assert self.edge.is_empty() == (counts.depth == 0)
+        assert self.edge.is_full() == model.is_full()
+        assert self.edge.closed == model.closed
+        assert self.edge.capacity == model.capacity
 
     def teardown(self) -> None:
         if hasattr(self, "edge"):
@@ -254,7 +178,7 @@ def test_an_edge_behaves_as_its_reference(caplog: pytest.LogCaptureFixture) -> N
     run_state_machine_as_test(
         EdgeMachine,
         settings=settings(
-            max_examples=150,
+            max_examples=200,
             stateful_step_count=60,
             deadline=None,
             print_blob=True,

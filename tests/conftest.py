@@ -10,7 +10,7 @@ import random
 import sysconfig
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEEDS = "graphflow.testing.plugin"  # not imported here: pytest rewrites its assertions first
-pytest_plugins = [SEEDS, "artifacts", "pytester", "quarantine"]
+pytest_plugins = [SEEDS, "artifacts", "pytester", "quarantine", "stressing"]
 
 OF_OTHERS = ("decimal_context", "_GENERIC_TYPES_CACHE")  # context variables that libraries use as a cache
 LEAVE_S = 5.0  # how long threads may take to end after a test
@@ -36,7 +36,11 @@ LEAVE_S = 5.0  # how long threads may take to end after a test
 def pytest_configure(config: pytest.Config) -> None:
     """Hypothesis has the run's seed too, unless it is given one of its own."""
     if config.getoption("--hypothesis-seed") is None:
-        config.option.hypothesis_seed = config.pluginmanager.getplugin(SEEDS).choose_seed(config)
+        config.option.hypothesis_seed = _seeds(config).choose_seed(config)
+
+
+def _seeds(config: pytest.Config) -> Any:
+    return config.pluginmanager.getplugin(SEEDS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,7 +62,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 @pytest.fixture(autouse=True)
 def random_is_seeded(request: pytest.FixtureRequest) -> None:
     """Whoever uses the module's own generator draws the same in a replay."""
-    random.seed(request.config.pluginmanager.getplugin(SEEDS).seed_of(request.node.nodeid))
+    random.seed(_seeds(request.config).seed_of(request.node.nodeid))
 
 
 @pytest.fixture

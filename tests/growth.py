@@ -114,6 +114,8 @@ def rates_of(samples: Sequence[Sample]) -> list[float]:
 
 def trends_of(samples: Sequence[Sample]) -> dict[str, Trend]:
     """The trends of everything that is limited."""
-    series: dict[str, Sequence[float]] = {name: [getattr(each, name) for each in samples] for name in LIMITS if name != "rate"}
+    series: dict[str, Sequence[float]] = {
+        name: [getattr(each, name) for each in samples] for name in LIMITS if name != "rate"
+    }
     series["rate"] = rates_of(samples)
     return {name: trend_of(LIMITS[name], values) for name, values in series.items()}

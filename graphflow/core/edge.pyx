@@ -1,8 +1,6 @@
 # The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing
 # here holds a lock but to copy the counts.
 
-from collections.abc import Iterable
-
 from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
@@ -270,8 +268,6 @@ cdef class Edge(CheckedQueue):
         cdef int answer
         cdef Py_ssize_t accepted = 0
         cdef bint control
-        if not isinstance(items, Iterable):
-            raise TypeError(f"{self.id}: items must be an iterable of what is to be put, not {items!r}")
         cdef list pending = [(self.prepare(item), is_control(item)) for item in items]
         for held, control in pending:
             answer = self.offer(held, control, None, NULL, False, True)

@@ -169,12 +169,9 @@ cdef int64_t timeout_ns_of(object timeout) except -2:
     cdef double seconds
     if timeout is None:
         return -1
-    if isinstance(timeout, (bool, str, bytes)) or not hasattr(type(timeout), "__float__"):
+    if isinstance(timeout, (str, bytes)) or not hasattr(type(timeout), "__float__"):
         raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-    try:
-        seconds = float(timeout)
-    except OverflowError:
-        seconds = float("inf")
+    seconds = float(timeout)
     if not seconds >= 0:
         raise ValueError(f"timeout must be zero or more seconds, or None to wait for ever, not {timeout!r}")
     if seconds > TIMEOUT_MAX:

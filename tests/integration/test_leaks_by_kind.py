@@ -22,7 +22,6 @@ from graphflow import (
     Node,
     Scheduler,
     Subgraph,
-
     coalesce,
     drop,
     latest,
@@ -251,7 +250,7 @@ def test_cancelled_coroutines_keep_nothing() -> None:
 
     async def cancel_many() -> None:
         inlet, outlet = scheduler.input("in"), scheduler.output("out")
-        tasks = [asyncio.create_task(inlet.aput(Thing(number))) for number in range(20)]
+        tasks: list[Any] = [asyncio.create_task(inlet.aput(Thing(number))) for number in range(20)]
         tasks += [asyncio.create_task(outlet.aget()) for _ in range(20)]
         await asyncio.sleep(0.01)
         for task in tasks:
@@ -289,5 +288,3 @@ def test_ticks_keep_nothing() -> None:
     last.ports.clear()
     gc.collect()
     assert len(alive) == 0
-
-

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from growth import Trend
 
-_WORDS = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
+_WORDS = ["arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"]
 
 
 class _MallInfo(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_size_t) for name in _WORDS]  # noqa: RUF012  as ctypes wants it
+    _fields_ = [(name, ctypes.c_size_t) for name in _WORDS]
 
 
 def heap_bytes() -> int:
@@ -90,7 +90,7 @@ def write_plot(samples: Sequence[Sample], trends: dict[str, Trend], path: Path) 
     import matplotlib as mpl  # pyright: ignore[reportMissingImports]
 
     mpl.use("Agg")
-    from matplotlib import pyplot  # pyright: ignore[reportMissingImports]
+    from matplotlib import pyplot as plt  # pyright: ignore[reportMissingImports]
 
     times = [sample.at_s / 60 for sample in samples]
     shown = {
@@ -99,7 +99,7 @@ def write_plot(samples: Sequence[Sample], trends: dict[str, Trend], path: Path) 
         "blocks": ("Python blocks, thousands", [sample.blocks / 1000 for sample in samples]),
         "rate": ("messages per CPU second, thousands", [rate / 1000 for rate in [*rates_of(samples)]]),
     }
-    figure, axes = pyplot.subplots(len(shown), 1, sharex=True, figsize=(10, 11), layout="constrained")
+    figure, axes = plt.subplots(len(shown), 1, sharex=True, figsize=(10, 11), layout="constrained")
     for axis, (name, (label, values)) in zip(axes, shown.items(), strict=True):
         axis.plot(times[-len(values) :], values, linewidth=1)
         axis.axvspan(times[0], times[-1] * WARM_UP, color="0.92")
@@ -111,4 +111,4 @@ def write_plot(samples: Sequence[Sample], trends: dict[str, Trend], path: Path) 
         axis.set_ylim(low - 0.2 * (high - low) - 0.02 * abs(high), high + 0.2 * (high - low) + 0.02 * abs(high))
     axes[-1].set_xlabel("minutes (shaded: warm-up, not judged)")
     figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    plt.close(figure)

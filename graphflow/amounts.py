@@ -30,13 +30,24 @@ def seconds(name: str, value: object, *, zero: bool = True) -> float:
     return float(value)
 
 
-def check_edge_id(value: object) -> None:
-    """TypeError for what cannot be the id of an edge."""
+def edge_id_of(value: object) -> str:
+    """What may be the id of an edge, as a plain str; TypeError for what may not."""
     if not isinstance(value, str):
         raise TypeError(f"edge_id must be a str like 'a:out->b:in', not {value!r}")
+    return str.__str__(value)
 
 
 def check_iterable(name: str, value: object) -> None:
     """TypeError naming `name` for what cannot be iterated over. (By its type: nothing of the value is called.)"""
     if not isinstance(value, Iterable) and not hasattr(type(value), "__getitem__"):
         raise TypeError(f"{name} must be an iterable, not {value!r}")
+
+
+def writable(name: str, text: str) -> str:
+    """Text as a plain str; ValueError naming `name` for what no file and no exporter can hold."""
+    plain = str.__str__(text)
+    try:
+        plain.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{name} must not hold half a surrogate pair, as {plain!r} does") from None
+    return plain

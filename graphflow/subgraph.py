@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
+from graphflow.core.port import plain_text
 from graphflow.endpoints import EXPOSED_INPUT, EXPOSED_OUTPUT, Endpoint
 from graphflow.errors import GraphValidationError
 from graphflow.node import Node
@@ -67,7 +68,7 @@ class Subgraph:
 
     def __init__(self, name: str) -> None:
         _refuse(check_name("subgraph", name))
-        self.name = name
+        self.name = plain_text(name)
         self._members: dict[str, Node | Subgraph] = {}
         self._nodes: dict[str, Node] = {}
         self._subgraphs: dict[str, Subgraph] = {}
@@ -105,7 +106,7 @@ class Subgraph:
         if not isinstance(node, Node):
             raise TypeError(_not_a("node", "add_subgraph", Subgraph, node))
         _refuse(check_constructed(node))
-        name = node.name if name is None else name
+        name = plain_text(node.name if name is None else name)
         _refuse(self._check_member("node", name) + check_node_is_new(name, self._name_of_node.get(id(node))))
         self._members[name] = self._nodes[name] = node
         self._name_of_node[id(node)] = name
@@ -117,7 +118,7 @@ class Subgraph:
         """
         if not isinstance(sub, Subgraph):
             raise TypeError(_not_a("subgraph", "add_node", Node, sub))
-        name = sub.name if name is None else name
+        name = plain_text(sub.name if name is None else name)
         outer = sub.outer
         _refuse(
             self._check_member("subgraph", name)
@@ -180,6 +181,7 @@ class Subgraph:
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_IN, BAD_EXPOSE_IN, BAD_CAP.
         """
         options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
+        name = plain_text(name)
         issues, end = check_exposure(self, name, port, EXPOSED_INPUT, options)
         issues += check_exposed_is_new("input", name, self._exposed_inputs)
         if issues or end is None:
@@ -207,6 +209,7 @@ class Subgraph:
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_OUT, BAD_EXPOSE_OUT, BAD_CAP.
         """
         options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
+        name = plain_text(name)
         issues, end = check_exposure(self, name, port, EXPOSED_OUTPUT, options)
         issues += check_exposed_is_new("output", name, self._exposed_outputs)
         if issues or end is None:

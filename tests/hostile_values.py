@@ -198,6 +198,7 @@ _MADE: dict[str, Callable[[], Any]] = {
     "config": SchedulerConfig,
     **{f"mock of {kind.__name__}": lambda kind=kind: mock.MagicMock(spec=kind) for kind in (Node, Subgraph, Message)},
     "node that was never constructed": lambda: Node.__new__(Node),
+    "subgraph that was never constructed": lambda: Subgraph.__new__(Subgraph),
     **{
         f"{base.__name__} whose {name} raises": lambda base=base, name=name: raising(base, name)()
         for base, names in OPERATIONS.items()

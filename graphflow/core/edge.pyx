@@ -1,6 +1,7 @@
 # The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing
 # here holds a lock but to copy the counts.
 
+from cpython.unicode cimport PyUnicode_FromObject
 from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport SYSTEM_CLOCK
@@ -104,7 +105,7 @@ cdef class Edge(CheckedQueue):
             ("source_node", source_node), ("source_port", source_port),
             ("target_node", target_node), ("target_port", target_port),
         ):
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str) or len(PyUnicode_FromObject(value)) == 0:
                 raise TypeError(f"{name} must be a non-empty str, not {value!r}")
         if spec is not None and not isinstance(spec, PortSpec):
             raise TypeError(f"spec must be a PortSpec or None, not {spec!r}")
@@ -133,9 +134,9 @@ cdef class Edge(CheckedQueue):
         if self.policy_kind == POLICY_CUSTOM:
             self.special |= ASKED
         self.wraps = bool(self.special & (BYTES | TTL | KEYED))
-        self.source_port = source_port
-        self.target_port = target_port
-        self._relocate(source_node, target_node)
+        self.source_port = PyUnicode_FromObject(source_port)     # not a StrEnum, or another subclass
+        self.target_port = PyUnicode_FromObject(target_port)
+        self._relocate(PyUnicode_FromObject(source_node), PyUnicode_FromObject(target_node))
 
     def _relocate(self, str source_node, str target_node):
         """Name the ends by their full paths, as the graph that now holds the edge sees them."""

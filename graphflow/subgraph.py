@@ -118,6 +118,7 @@ class Subgraph:
         """
         if not isinstance(sub, Subgraph):
             raise TypeError(_not_a("subgraph", "add_node", Node, sub))
+        _refuse(check_constructed(sub))
         name = plain_text(sub.name if name is None else name)
         outer = sub.outer
         _refuse(
@@ -259,7 +260,7 @@ class Subgraph:
         paths = dict(placed_nodes(self))
         found = [path for path, each in paths.items() if node is each or (isinstance(node, str) and node == path)]
         if not found:
-            path = node.name if isinstance(node, Node) else str(node)
+            path = str(getattr(node, "name", node)) if isinstance(node, Node) else str(node)
             message = f"there is no node {path!r} in subgraph {self.name!r}"
             _refuse([error("UNKNOWN_NODE", f"{message}: {nearest(path, paths)}")])
         return [each.wire.edge for each in placed_wires(self) if each.target in found]
@@ -273,6 +274,8 @@ class Subgraph:
         return write_dot(picture_of(self))
 
     def __repr__(self) -> str:
+        if check_constructed(self):  # its class forgot super().__init__; it is shown in errors, too
+            return f"<{type(self).__name__} without a name>"
         counts = f"{len(self._members)} members, {len(self._connections)} connections"
         return f"<Subgraph {self.name!r}: {counts}>"
 

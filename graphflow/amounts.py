@@ -24,9 +24,7 @@ def seconds(name: str, value: object, *, zero: bool = True) -> float:
     if value != value or value < 0 or (value == 0 and not zero):  # NaN is the one number that differs from itself
         raise ValueError(f"{name} must be {'zero or more' if zero else 'more than zero'} seconds, not {value!r}")
     if value > TIMEOUT_MAX:
-        raise OverflowError(
-            f"{name} must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {value!r}"
-        )
+        raise OverflowError(f"{name} must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {value!r}")
     return float(value)
 
 

@@ -35,8 +35,15 @@ if TYPE_CHECKING:
 
 DATA = MessageType.DATA
 ENDS = {"source_node": "a", "source_port": "out", "target_node": "b", "target_port": "in"}
-Typed = TypedDict("Typed", {"a": int})
 BOUNDS = {"max_bytes": None, "sizeof": None, "ttl_s": None, "control_capacity": 64}
+
+
+class Typed(TypedDict):
+    a: int
+
+
+def collector(scheduler: Any) -> PrometheusCollector:
+    return PrometheusCollector(scheduler)
 
 
 def messages() -> Iterator[Target]:
@@ -45,7 +52,9 @@ def messages() -> Iterator[Target]:
     yield Target("Message metadata", lambda value: Message(DATA, 1, {"a": value}, {"a": value}), {"value": 1})
     for name in ("trace_id", "timestamp", "traceparent", "more"):
         yield Target(f"headers {name}", lambda value, name=name: Message(DATA, 1, None, {name: value}), {"value": 1})
-        yield Target(f"with_headers {name}", lambda value, name=name: message.with_headers(**{name: value}), {"value": 1})
+        yield Target(
+            f"with_headers {name}", lambda value, name=name: message.with_headers(**{name: value}), {"value": 1}
+        )
     yield Target("with_payload", message.with_payload, {"payload": 1})
     yield Target("headers.get", message.headers.get, {"key": "a", "default": None})
     yield Target("headers[]", message.headers.__getitem__, {"key": "a"}, own=(KeyError,))
@@ -115,7 +124,7 @@ def observers() -> Iterator[Target]:
     yield Target("cumulative", latency.cumulative, {"uppers": (1.0,)})
     yield Target("short", short, {"number": 1.0})
     yield Target("RecentLogs", RecentLogs, {"capacity": 10, "level": logging.INFO})
-    yield Target("PrometheusCollector", lambda scheduler: PrometheusCollector(scheduler), {"scheduler": scheduler})
+    yield Target("PrometheusCollector", collector, {"scheduler": scheduler})
     yield Target("collector.add", PrometheusCollector().add, {"scheduler": scheduler})
     yield Target(
         "instrument",

@@ -106,10 +106,10 @@ class Subgraph:
         if not isinstance(node, Node):
             raise TypeError(_not_a("node", "add_subgraph", Subgraph, node))
         _refuse(check_constructed(node))
-        name = plain_text(node.name if name is None else name)
-        _refuse(self._check_member("node", name) + check_node_is_new(name, self._name_of_node.get(id(node))))
-        self._members[name] = self._nodes[name] = node
-        self._name_of_node[id(node)] = name
+        own: str = plain_text(node.name if name is None else name)
+        _refuse(self._check_member("node", own) + check_node_is_new(own, self._name_of_node.get(id(node))))
+        self._members[own] = self._nodes[own] = node
+        self._name_of_node[id(node)] = own
 
     def add_subgraph(self, sub: Subgraph, name: str | None = None) -> None:
         """Nest a subgraph under its own name, or under another one; connect it by exposed ports.
@@ -119,13 +119,13 @@ class Subgraph:
         if not isinstance(sub, Subgraph):
             raise TypeError(_not_a("subgraph", "add_node", Node, sub))
         _refuse(check_constructed(sub))
-        name = plain_text(sub.name if name is None else name)
+        own: str = plain_text(sub.name if name is None else name)
         outer = sub.outer
         _refuse(
-            self._check_member("subgraph", name)
-            + check_nestable(name, None if outer is None else outer.name, self._is_inside(sub))
+            self._check_member("subgraph", own)
+            + check_nestable(own, None if outer is None else outer.name, self._is_inside(sub))
         )
-        self._members[name] = self._subgraphs[name] = sub
+        self._members[own] = self._subgraphs[own] = sub
         sub._outer = weakref.ref(self)
 
     def connect(

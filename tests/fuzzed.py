@@ -57,7 +57,11 @@ class World:
 def attempt(world: World, target: Target, wrong: dict[str, Value], by_name: bool) -> tuple[str | None, bool]:
     """Make the call. What is wrong with what came of it, or None; and whether the world's objects are new."""
     made = {name: value.make() for name, value in wrong.items()}
-    allowed = (*DOCUMENTED, *target.own, *(each for value in wrong.values() for each in value.own))
+    allowed: tuple[type[BaseException], ...] = (
+        *DOCUMENTED,
+        *target.own,
+        *(each for value in wrong.values() for each in value.own),
+    )
     placed, named = target.arguments(made, by_name)
     before = world.seen()
     shown = f"{target.name}({', '.join(f'{name}={value.name}' for name, value in wrong.items())})"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DATA = MessageType.DATA
-ENDS = {"source_node": "a", "source_port": "out", "target_node": "b", "target_port": "in"}
+ENDS: dict[str, Any] = {"source_node": "a", "source_port": "out", "target_node": "b", "target_port": "in"}
 BOUNDS = {"max_bytes": None, "sizeof": None, "ttl_s": None, "control_capacity": 64}
 
 
@@ -83,8 +83,8 @@ def policies() -> Iterator[Target]:
         good: dict[str, Any] = {"capacity": 3, "size": 1, "item": "x"}
         yield Target(f"{policy!r}.on_enqueue", policy.on_enqueue, good)
         yield Target(f"{policy!r} ==", lambda value, policy=policy: policy == value, {"value": policy})
-    for make in (Block, graphflow.Drop, graphflow.Latest):
-        yield Target(f"{make.__name__} takes none", make, {"value": 1})
+    for kind in (Block, graphflow.Drop, graphflow.Latest):
+        yield Target(f"{kind.__name__} takes none", kind, {"value": 1})
     yield Target("ErrorPolicy.dead_letter", ErrorPolicy.dead_letter, {"port": "out"})
     good = {"attempts": 3, "backoff_s": 0.1, "max_backoff_s": 1.0, "jitter": 0.5, "then": None}
     yield Target("ErrorPolicy.retry", ErrorPolicy.retry, good, named=("max_backoff_s", "jitter", "then"))

@@ -7,6 +7,7 @@ import weakref
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from unittest import mock
 
@@ -88,7 +89,7 @@ class Fickle:
 class OtherText(str):
     """Text that says it is another, and compares and hashes as neither."""
 
-    count = 0
+    hashes = 0
 
     def __str__(self) -> str:
         return "x:y->z"
@@ -97,8 +98,8 @@ class OtherText(str):
         return False
 
     def __hash__(self) -> int:
-        self.count += 1
-        return self.count
+        self.hashes += 1
+        return self.hashes
 
     def __contains__(self, other: object) -> bool:
         return False
@@ -141,10 +142,6 @@ def deep(levels: int = 100_000) -> Any:
     return value
 
 
-def dead_proxy() -> Any:
-    return weakref.proxy(Fickle(1))
-
-
 def released() -> memoryview:
     view = memoryview(b"abc")
     view.release()
@@ -163,6 +160,10 @@ class Value:
     name: str
     make: Callable[[], Any]
     own: tuple[type[BaseException], ...] = (Touched,)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def _plain() -> list[Value]:
@@ -190,7 +191,7 @@ def _plain() -> list[Value]:
         *(int, object, Node, Message, type, list[int], Lying, Latest, PortDirection, len, types),
         *(MessageType.DATA, PortDirection.INPUT, PriorityBand.HIGH, ErrorPolicy.STOP_NODE, 10**5000),
     ]
-    return [Value(_shown(value), lambda value=value: value) for value in values]
+    return [Value(_shown(value), partial(_same, value)) for value in values]
 
 
 def _shown(value: object) -> str:
@@ -212,7 +213,6 @@ _MADE: dict[str, Callable[[], Any]] = {
     "[]": list,
     "{}": dict,
     "set()": set,
-    "[None]": lambda: [None],
     "{1: 2}": lambda: {1: 2},
     "recursive list": lambda: recursive([]),
     "recursive dict": lambda: recursive({}),
@@ -231,11 +231,11 @@ _MADE: dict[str, Callable[[], Any]] = {
     "keyed": lambda: Coalesce(max, key=len),
     "scheduler": Scheduler,
     "config": SchedulerConfig,
-    **{f"mock of {kind.__name__}": lambda kind=kind: mock.MagicMock(spec=kind) for kind in (Node, Subgraph, Message)},
+    **{f"mock of {kind.__name__}": partial(mock.MagicMock, spec=kind) for kind in (Node, Subgraph, Message)},
     "node that was never constructed": lambda: Node.__new__(Node),
     "subgraph that was never constructed": lambda: Subgraph.__new__(Subgraph),
     **{
-        f"{base.__name__} whose {name} raises": lambda base=base, name=name: raising(base, name)()
+        f"{base.__name__} whose {name} raises": raising(base, name)
         for base, names in OPERATIONS.items()
         for name in names
     },
@@ -246,5 +246,5 @@ VALUES = [
     *(Value(name, make) for name, make in _MADE.items()),
     Value("deep list", deep, (RecursionError,)),
     Value("signalling nan", lambda: Decimal("sNaN"), (InvalidOperation,)),
-    Value("dead proxy", dead_proxy, (ReferenceError,)),
+    Value("dead proxy", lambda: weakref.proxy(Fickle(1)), (ReferenceError,)),
 ]

@@ -86,7 +86,11 @@ def test_drawn_calls_with_several_wrong_values(name: str, tmp_path: Path, monkey
         found: list[str] = []
 
         @settings(
-            max_examples=100, print_blob=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=100,
+            print_blob=True,
+            deadline=None,
+            database=None,
+            suppress_health_check=[HealthCheck.too_slow],
         )
         @given(st.data())
         def calls(data: st.DataObject) -> None:

@@ -119,6 +119,15 @@ stress: build $(VENV)/ready-build $(VENV)/ready-test ## stress with threads made
 		$(PYTEST) tests/stress tests/integration/test_races.py tests/integration/test_random_graphs.py \
 			-m 'not measures' $(PYTEST_ARGS)
 
+SOAK_MINUTES ?= 30
+.PHONY: soak
+soak: build $(VENV)/ready-test $(VENV)/ready-soak ## soak a graph for SOAK_MINUTES (30), into memprofiles/
+	@SOAK_MINUTES=$(SOAK_MINUTES) MALLOC_ARENA_MAX=2 $(PYTEST) tests/soak -rP $(PYTEST_ARGS)
+
+.PHONY: soak-smoke
+soak-smoke: ## the same for two minutes
+	@$(MAKE) --no-print-directory soak SOAK_MINUTES=2
+
 .PHONY: sim-plants
 sim-plants: $(VENV)/ready-build $(VENV)/ready-test ## see that the simulation finds bugs that are put into the core
 	$(call lay,plants)
@@ -130,8 +139,23 @@ coverage: $(VENV)/ready-build $(VENV)/ready-test ## measure line coverage and ho
 	$(call lay,trace)
 	@cd $(VARIANTS)/trace && export GRAPHFLOW_TRACE=1 && \
 		$(PY) setup.py --quiet build_ext --inplace && \
-		$(PYTEST) --cov --cov-report=json:coverage.json $(PYTEST_ARGS) && \
+		PYTEST_TIMEOUT=900 $(PYTEST) --cov --cov-report=json:coverage.json $(PYTEST_ARGS) && \
 		$(PY) tests/gates/coverage_gate.py coverage.json
+
+# Another interpreter has an environment of its own: the target calls make again for it. Only wheels, so that pip takes
+# an older version of what has none for it yet.
+.PHONY: test-ft
+test-ft: ## run the tests on a free-threaded Python: make test-ft PYTHON=python3.13t
+	@$(PYTHON) -c 'import sysconfig as s, sys; sys.exit(not s.get_config_var("Py_GIL_DISABLED"))' || { \
+		echo "test-ft needs a free-threaded Python, and '$(PYTHON)' is not: make test-ft PYTHON=python3.13t" >&2; exit 1; }
+	@PIP_ONLY_BINARY=:all: $(MAKE) --no-print-directory VENV=.venv-ft PYTHON=$(PYTHON) test-ft-here
+
+.PHONY: test-ft-here
+test-ft-here: $(VENV)/ready-build $(VENV)/ready-test
+	$(call lay,ft)
+	@cd $(VARIANTS)/ft && $(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
+
+SANITIZED := tests/gates tests/unit tests/integration tests/stress -m 'not measures'
 
 # The libraries are preloaded by env on the Python process itself: a shell crashes under libtsan.
 .PHONY: tsan
@@ -139,9 +163,9 @@ tsan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under ThreadSaniti
 	$(call lay,tsan)
 	@cd $(VARIANTS)/tsan && export GRAPHFLOW_SANITIZE=thread && \
 		$(PY) setup.py --quiet build_ext --inplace && \
-		env LD_PRELOAD="$(TSAN)" TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1 history_size=4 \
-			suppressions=$(abspath tests/gates/tsan.supp)" \
-			$(PYTEST) -p no:cacheprovider $(PYTEST_ARGS)
+		env LD_PRELOAD="$(TSAN)" TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1 history_size=4 die_after_fork=0 \
+			suppressions=$(abspath tests/gates/tsan.supp)" PYTEST_TIMEOUT=900 STRESS_SCALE=0.03 \
+			$(PYTEST) -p no:cacheprovider $(or $(PYTEST_ARGS),$(SANITIZED))
 
 .PHONY: asan
 asan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under AddressSanitizer
@@ -149,4 +173,5 @@ asan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under AddressSanit
 	@cd $(VARIANTS)/asan && export GRAPHFLOW_SANITIZE=address && \
 		$(PY) setup.py --quiet build_ext --inplace && \
 		env LD_PRELOAD="$(ASAN)" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc \
-			$(PYTEST) -p no:cacheprovider $(PYTEST_ARGS)
+			PYTEST_TIMEOUT=900 STRESS_SCALE=0.1 \
+			$(PYTEST) -p no:cacheprovider $(or $(PYTEST_ARGS),$(SANITIZED))

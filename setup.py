@@ -207,6 +207,8 @@ class BuildCore(build_ext):
 
 VARIANT = Variant.from_environment()
 PYX = sorted(Path("graphflow").rglob("*.pyx"))
+if VARIANT.sanitize:
+    PYX.append(Path("tests/gates/planted.pyx"))  # faults that the sanitizer has to report
 setup(
     ext_modules=[
         Extension(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from graphflow.amounts import seconds, whole
+from graphflow.amounts import seconds, whole, writable
 from graphflow.error_policy import ErrorPolicy
 
 
@@ -75,6 +75,8 @@ class SchedulerConfig:
             raise TypeError(f"error_policy must be an ErrorPolicy, not {self.error_policy!r}")
         if self.name is not None and (not isinstance(self.name, str) or not self.name):
             raise TypeError(f"name must be a non-empty str or None, not {self.name!r}")
+        if self.name is not None:
+            object.__setattr__(self, "name", writable("name", self.name))
         if not isinstance(self.metrics, bool):
             raise TypeError(f"metrics must be True or False, not {self.metrics!r}")
         whole("flight_recorder", self.flight_recorder, 0, 1_000_000)

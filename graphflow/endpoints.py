@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from graphflow.core.port import plain_text
 from graphflow.validation import ValidationIssue, error, nearest
 
 if TYPE_CHECKING:
@@ -53,9 +54,10 @@ def parse(endpoint: object, role: Role) -> tuple[str, str] | ValidationIssue:
     """The names of the node and the port, or BAD_NAME for what is no endpoint."""
     parts: object = endpoint
     if isinstance(endpoint, str):
-        parts = tuple(endpoint.split(":"))
-    match parts:
-        case (str(node), str(port)) if node and port and isinstance(parts, tuple):
+        parts = tuple(plain_text(endpoint).split(":"))
+    if isinstance(parts, tuple) and len(parts) == 2:
+        node, port = map(plain_text, parts)
+        if isinstance(node, str) and isinstance(port, str) and node and port:
             return node, port
     advice = "write 'node:port' or ('node', 'port')"
     return error("BAD_NAME", f"the {role.what} {endpoint!r} does not name a port: {advice}")

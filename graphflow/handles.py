@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 from graphflow import awaiting
+from graphflow.amounts import check_iterable
 from graphflow.core.edge import Edge
 from graphflow.core.message import Message, MessageType
 from graphflow.core.policy import PutResult
@@ -27,7 +28,10 @@ class Input:
     def _stamped(self, items: Iterable[Any]) -> Iterable[Any]:
         """Items with the trace of whoever puts them, where there is one."""
         spans = self._tracing.spans
-        return items if spans is None else [spans.stamp(item) for item in items]
+        if spans is None:
+            return items
+        check_iterable("items", items)
+        return [spans.stamp(item) for item in items]
 
     def put(self, item: Any, timeout: float | None = None) -> PutResult:
         """Put a message or a payload, waiting up to `timeout` seconds (None: for ever) while the edge is full.

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from graphflow.config import PriorityBand
 from graphflow.placement import placed_nodes, placed_wires
+from graphflow.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from graphflow.placement import PlacedWire
-    from graphflow.snapshot import EdgeSnapshot, NodeSnapshot, Snapshot
+    from graphflow.snapshot import EdgeSnapshot, NodeSnapshot
     from graphflow.subgraph import Subgraph
 
 # Told apart with every kind of colour blindness and in print; and nothing is told by a colour alone.
@@ -152,7 +153,10 @@ def _written_arrow(placed: PlacedWire) -> Arrow:
 
 
 def live_picture(now: Snapshot, since: Snapshot | None) -> Picture:
-    """A scheduler as it runs. Rates are of the time since `since`, or since the run began."""
+    """A scheduler as it runs. Rates are of the time since `since`, or since the run began. TypeError for what is no
+    Snapshot."""
+    if since is not None and not isinstance(since, Snapshot):
+        raise TypeError(f"since must be a Snapshot or None, not {since!r}")
     seconds = now.run_s if since is None else now.time - since.time
     boxes = [Box(node.path, _node_notes(node), node.state) for node in now.nodes.values()]
     arrows = [_live_arrow(edge, rate_of(edge, since, seconds)) for edge in now.edges.values()]

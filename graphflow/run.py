@@ -128,8 +128,8 @@ class Run:
 
     def _begin(self) -> None:
         self.engine.attach()
+        say(log, "run_started", "%s: run started", self.name, graph=self.name)  # before the threads have more to say
         self.engine.begin()
-        say(log, "run_started", "%s: run started", self.name, graph=self.name)
 
     def request_stop(self, reason: str, *, drain: bool, timeout: float | None) -> None:
         """Ask for a stop and return at once; takes no lock that a signal handler could find held."""

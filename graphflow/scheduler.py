@@ -16,7 +16,7 @@ from signal import SIGINT, SIGTERM, Signals
 from types import MappingProxyType
 from typing import Any, Self
 
-from graphflow.amounts import check_edge_id, seconds
+from graphflow.amounts import edge_id_of, seconds
 from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
 from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
@@ -338,7 +338,7 @@ class Scheduler:
 
         Raises UnknownEdgeError, ValueError, TypeError.
         """
-        check_edge_id(edge_id)
+        edge_id = edge_id_of(edge_id)
         checked = band_of(band)
         self._refuse_child()
         if self.is_running():
@@ -354,7 +354,7 @@ class Scheduler:
 
         More room is handed out at once; with less nothing is lost. Raises UnknownEdgeError, ValueError, TypeError.
         """
-        check_edge_id(edge_id)
+        edge_id = edge_id_of(edge_id)
         Edge("a", "a", "b", "b", capacity)  # the edge's own check, without an edge to change yet
         self._refuse_child()
         if self.is_running():
@@ -390,7 +390,7 @@ class Scheduler:
 
     def _path(self, node: str | Node) -> str:
         if isinstance(node, str):
-            return node
+            return str.__str__(node)  # a plain one, also of a StrEnum
         for placed in self._plan.nodes:
             if placed.node is node:
                 return placed.path

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
+from graphflow.core.port import plain_text
 from graphflow.endpoints import EXPOSED_INPUT, EXPOSED_OUTPUT, Endpoint
 from graphflow.errors import GraphValidationError
 from graphflow.node import Node
@@ -67,7 +68,7 @@ class Subgraph:
 
     def __init__(self, name: str) -> None:
         _refuse(check_name("subgraph", name))
-        self.name = name
+        self.name = plain_text(name)
         self._members: dict[str, Node | Subgraph] = {}
         self._nodes: dict[str, Node] = {}
         self._subgraphs: dict[str, Subgraph] = {}
@@ -105,10 +106,10 @@ class Subgraph:
         if not isinstance(node, Node):
             raise TypeError(_not_a("node", "add_subgraph", Subgraph, node))
         _refuse(check_constructed(node))
-        name = node.name if name is None else name
-        _refuse(self._check_member("node", name) + check_node_is_new(name, self._name_of_node.get(id(node))))
-        self._members[name] = self._nodes[name] = node
-        self._name_of_node[id(node)] = name
+        own: str = plain_text(node.name if name is None else name)
+        _refuse(self._check_member("node", own) + check_node_is_new(own, self._name_of_node.get(id(node))))
+        self._members[own] = self._nodes[own] = node
+        self._name_of_node[id(node)] = own
 
     def add_subgraph(self, sub: Subgraph, name: str | None = None) -> None:
         """Nest a subgraph under its own name, or under another one; connect it by exposed ports.
@@ -117,13 +118,14 @@ class Subgraph:
         """
         if not isinstance(sub, Subgraph):
             raise TypeError(_not_a("subgraph", "add_node", Node, sub))
-        name = sub.name if name is None else name
+        _refuse(check_constructed(sub))
+        own: str = plain_text(sub.name if name is None else name)
         outer = sub.outer
         _refuse(
-            self._check_member("subgraph", name)
-            + check_nestable(name, None if outer is None else outer.name, self._is_inside(sub))
+            self._check_member("subgraph", own)
+            + check_nestable(own, None if outer is None else outer.name, self._is_inside(sub))
         )
-        self._members[name] = self._subgraphs[name] = sub
+        self._members[own] = self._subgraphs[own] = sub
         sub._outer = weakref.ref(self)
 
     def connect(
@@ -180,6 +182,7 @@ class Subgraph:
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_IN, BAD_EXPOSE_IN, BAD_CAP.
         """
         options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
+        name = plain_text(name)
         issues, end = check_exposure(self, name, port, EXPOSED_INPUT, options)
         issues += check_exposed_is_new("input", name, self._exposed_inputs)
         if issues or end is None:
@@ -207,6 +210,7 @@ class Subgraph:
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_OUT, BAD_EXPOSE_OUT, BAD_CAP.
         """
         options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
+        name = plain_text(name)
         issues, end = check_exposure(self, name, port, EXPOSED_OUTPUT, options)
         issues += check_exposed_is_new("output", name, self._exposed_outputs)
         if issues or end is None:
@@ -256,7 +260,7 @@ class Subgraph:
         paths = dict(placed_nodes(self))
         found = [path for path, each in paths.items() if node is each or (isinstance(node, str) and node == path)]
         if not found:
-            path = node.name if isinstance(node, Node) else str(node)
+            path = str(getattr(node, "name", node)) if isinstance(node, Node) else str(node)
             message = f"there is no node {path!r} in subgraph {self.name!r}"
             _refuse([error("UNKNOWN_NODE", f"{message}: {nearest(path, paths)}")])
         return [each.wire.edge for each in placed_wires(self) if each.target in found]
@@ -270,6 +274,8 @@ class Subgraph:
         return write_dot(picture_of(self))
 
     def __repr__(self) -> str:
+        if check_constructed(self):  # its class forgot super().__init__; it is shown in errors, too
+            return f"<{type(self).__name__} without a name>"
         counts = f"{len(self._members)} members, {len(self._connections)} connections"
         return f"<Subgraph {self.name!r}: {counts}>"
 

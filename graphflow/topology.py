@@ -103,9 +103,9 @@ def check(items: Sequence[Subgraph | Node]) -> list[ValidationIssue]:
     """All issues of what was registered: those of each item, and those between them."""
     issues: list[ValidationIssue] = []
     for item in items:
-        issues += validate_node(item) if isinstance(item, Node) else _check_root(item)
-    # A node whose class forgot super().__init__ has been reported, and has no name to compare.
-    sound = [item for item in items if isinstance(item, Subgraph) or not check_constructed(item)]
+        issues += check_constructed(item) or (validate_node(item) if isinstance(item, Node) else _check_root(item))
+    # What has a class that forgot super().__init__ has been reported, and has no name to compare.
+    sound = [item for item in items if not check_constructed(item)]
     return issues + _check_together(sound)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from graphflow.core.edge import Edge
     from graphflow.core.port import PortSpec
     from graphflow.node import Node
+    from graphflow.subgraph import Subgraph
 
 Level = Literal["error", "warning"]
 
@@ -85,13 +86,15 @@ def check_name(what: str, name: object) -> list[ValidationIssue]:
     return []
 
 
-def check_constructed(node: Node) -> list[ValidationIssue]:
-    """BAD_NAME for a node whose class forgot to call `super().__init__`: it has no name."""
-    if {"name", "inputs", "outputs"} <= vars(node).keys():
-        return []
-    kind = type(node).__name__
+def check_constructed(item: Node | Subgraph) -> list[ValidationIssue]:
+    """BAD_NAME for a node or a subgraph whose class forgot to call `super().__init__`: it has no name."""
+    known = vars(item).keys()
+    kind = type(item).__name__
     advice = f"call super().__init__(name) in {kind}.__init__"
-    return [error("BAD_NAME", f"a node of class {kind} has no name and no ports: {advice}")]
+    if {"name", "inputs", "outputs"} <= known or {"name", "members"} <= known:
+        return []
+    what = "subgraph" if hasattr(type(item), "add_node") else "node"
+    return [error("BAD_NAME", f"a {what} of class {kind} has no name and no ports: {advice}")]
 
 
 def check_name_is_free(name: object, taken: Collection[str]) -> list[ValidationIssue]:

@@ -7,9 +7,10 @@ import gc
 import logging
 import os
 import random
+import sysconfig
 import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,20 +19,16 @@ from graphflow.testing import replay
 
 pytest.register_assert_rewrite("artifacts", "awaits", "coroutines", "edges", "graphs", "quarantine", "timing", "turns")
 
-from artifacts import (  # noqa: E402, F401
-    pytest_runtest_makereport,
-    pytest_runtest_setup,
-    pytest_sessionfinish,
-    pytest_sessionstart,
-)
 from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
+from timing import has_gil  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEEDS = "graphflow.testing.plugin"  # not imported here: pytest rewrites its assertions first
-pytest_plugins = [SEEDS, "pytester", "quarantine"]
+pytest_plugins = [SEEDS, "artifacts", "pytester", "quarantine", "stressing"]
 
+OF_OTHERS = ("decimal_context", "_GENERIC_TYPES_CACHE")  # context variables that libraries use as a cache
 LEAVE_S = 5.0  # how long threads may take to end after a test
 
 
@@ -39,7 +36,11 @@ LEAVE_S = 5.0  # how long threads may take to end after a test
 def pytest_configure(config: pytest.Config) -> None:
     """Hypothesis has the run's seed too, unless it is given one of its own."""
     if config.getoption("--hypothesis-seed") is None:
-        config.option.hypothesis_seed = config.pluginmanager.getplugin(SEEDS).choose_seed(config)
+        config.option.hypothesis_seed = _seeds(config).choose_seed(config)
+
+
+def _seeds(config: pytest.Config) -> Any:
+    return config.pluginmanager.getplugin(SEEDS)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -51,10 +52,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item in items if item not in untraced]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """On a free-threaded Python nothing that was imported has brought the interpreter lock back."""
+    if sysconfig.get_config_var("Py_GIL_DISABLED") and has_gil():
+        session.config.get_terminal_writer().line("the GIL came back on: a module that needs it was imported", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True)
 def random_is_seeded(request: pytest.FixtureRequest) -> None:
     """Whoever uses the module's own generator draws the same in a replay."""
-    random.seed(request.config.pluginmanager.getplugin(SEEDS).seed_of(request.node.nodeid))
+    random.seed(_seeds(request.config).seed_of(request.node.nodeid))
 
 
 @pytest.fixture
@@ -98,7 +106,8 @@ def _threads_left(before: set[threading.Thread]) -> list[threading.Thread]:
 
 def _variables() -> dict[str, int]:
     """The context variables that are set, and the identities of what they hold."""
-    return {variable.name: id(value) for variable, value in contextvars.copy_context().items()}
+    found = contextvars.copy_context().items()
+    return {variable.name: id(value) for variable, value in found if variable.name not in OF_OTHERS}
 
 
 def _handlers() -> set[tuple[str, int]]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from timing import PATIENCE
 
 from graphflow import Edge, EdgeClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DEADLINE_S = 10.0  # no test takes as long: past it something hangs
+DEADLINE_S = 10.0 * PATIENCE  # no test takes as long: past it something hangs
 
 _made: list[Edge] = []
 _checked: list[bool] = []  # not empty while edges_are_conserved is in force

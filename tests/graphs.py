@@ -7,6 +7,8 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
+from timing import PATIENCE
+
 from graphflow import (
     Edge,
     Message,
@@ -21,7 +23,7 @@ from graphflow import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-DEADLINE_S = 30.0  # far more than any of these graphs needs, even on a busy machine
+DEADLINE_S = 30.0 * PATIENCE  # far more than any of these graphs needs, even on a busy machine
 
 
 class Source(Node):

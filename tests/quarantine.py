@@ -22,7 +22,7 @@ _outcomes = pytest.StashKey[list[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", 'flaky_quarantine(reason): fails now and then; tracked in tests/QUARANTINE.md, tried twice at most'
+        "markers", "flaky_quarantine(reason): fails now and then; tracked in tests/QUARANTINE.md, tried twice at most"
     )
     config.stash[_outcomes] = []
 

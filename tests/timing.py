@@ -26,6 +26,7 @@ elif os.environ.get("GRAPHFLOW_SANITIZE"):
     SLOWDOWN = 15
 else:
     SLOWDOWN = 1
+PATIENCE = 1 if SLOWDOWN == 1 else 8  # by what a deadline that no run should meet is put off
 
 
 def percentile(values: Iterable[float], percent: float) -> float:

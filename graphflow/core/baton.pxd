@@ -48,7 +48,7 @@ cdef class Baton:
     cdef readonly str failure       # what went wrong first
     cdef readonly bint abandoned    # everybody leaves: waits raise
     cdef bint winding_up            # the first actor knows of the failure
-    cdef public double put_timeouts # chance that a put that has to wait is out of time at once
+    cdef public double put_timeouts  # chance that a put that has to wait is out of time at once
     cdef Rules rules
     cdef Actor holder
     cdef uint64_t state             # of the random numbers

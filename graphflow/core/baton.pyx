@@ -1,9 +1,10 @@
 # One thread at a time: what a simulation does wherever threads could interleave.
 #
-# The threads of a simulated run are actors. One of them holds the baton and runs; all others sleep on their gates. Where
-# another thread could come in between, the holder lets the seed choose who goes on: before each critical section (the
-# `before` of the run's locks is give_way), and where it waits. So every choice is the seed's, and the same seed makes
-# the same run. Nobody holds a lock of the core's at such a place, so what is seen there is what a thread could see.
+# The threads of a simulated run are actors. One of them holds the baton and runs; all others sleep on their gates.
+# Where another thread could come in between, the holder lets the seed choose who goes on: before each critical section
+# (the `before` of the run's locks is give_way), and where it waits. So every choice is the seed's, and the same seed
+# makes the same run. Nobody holds a lock of the core's at such a place, so what is seen there is what a thread could
+# see.
 #
 # Waiting is a reason and a time. A wait is over when its reason holds, or its time has come, but the actor only finds
 # that out when it is chosen: a wake-up may be seen late. If nobody can go on, time jumps to the earliest that somebody
@@ -147,7 +148,6 @@ cdef class Actor:
         if waits != BELL and (self.baton.abandoned or self.must_report()):
             raise Abandoned
         return True
-
 
     cdef bint must_report(self) noexcept:
         """Is this the first actor, whose waiting a failure has ended?"""

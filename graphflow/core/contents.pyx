@@ -164,7 +164,8 @@ cdef class EdgeContents:
 
     cdef bint fits(self, Py_ssize_t size) noexcept:
         """Under the lock: is there room for one more data item of `size` bytes?"""
-        return self.data.count < self.limit + planted("off by one") and (self.byte_limit == 0 or size <= self.byte_limit - self.bytes)
+        cdef Py_ssize_t limit = self.limit + planted("off by one")
+        return self.data.count < limit and (self.byte_limit == 0 or size <= self.byte_limit - self.bytes)
 
     cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept:
         """Under the lock: how many of the oldest items make way for a newcomer of `size` bytes."""

@@ -1,6 +1,7 @@
 # The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing
 # here holds a lock but to copy the counts.
 
+from cpython.unicode cimport PyUnicode_FromObject
 from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
@@ -35,6 +36,7 @@ from graphflow.core.port cimport PortSpec
 from graphflow.core.ring cimport new_ring
 from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Waiter, new_waiter, timeout_ns_of
 
+from graphflow.amounts import TIMEOUT_MAX, check_iterable
 from graphflow.core.policy import Block
 from graphflow.errors import EdgeClosed, SchedulerStateError
 from graphflow.stats import EdgeStats
@@ -64,6 +66,22 @@ cdef int64_t seconds_ns(object value, str name) except -1:
     return <int64_t>(seconds * 1e9)
 
 
+cdef int64_t limit_ns(object timeout) except -2:
+    """A timeout in nanoseconds, -1 for None; TypeError, ValueError or OverflowError naming it."""
+    if isinstance(timeout, bool):   # True is a slip, not a second
+        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
+    try:
+        return timeout_ns_of(timeout)
+    except OverflowError:           # its own, or that of a number that no float can hold
+        if timeout < 0:
+            raise ValueError(
+                f"timeout must be zero or more seconds, or None to wait for ever, not {timeout!r}"
+            ) from None
+        raise OverflowError(
+            f"timeout must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {timeout!r}"
+        ) from None
+
+
 cdef class Edge(CheckedQueue):
     """A typed, bounded, thread-safe queue from one port to another.
 
@@ -87,7 +105,7 @@ cdef class Edge(CheckedQueue):
             ("source_node", source_node), ("source_port", source_port),
             ("target_node", target_node), ("target_port", target_port),
         ):
-            if not isinstance(value, str) or not value:
+            if not isinstance(value, str) or len(PyUnicode_FromObject(value)) == 0:
                 raise TypeError(f"{name} must be a non-empty str, not {value!r}")
         if spec is not None and not isinstance(spec, PortSpec):
             raise TypeError(f"spec must be a PortSpec or None, not {spec!r}")
@@ -116,9 +134,9 @@ cdef class Edge(CheckedQueue):
         if self.policy_kind == POLICY_CUSTOM:
             self.special |= ASKED
         self.wraps = bool(self.special & (BYTES | TTL | KEYED))
-        self.source_port = source_port
-        self.target_port = target_port
-        self._relocate(source_node, target_node)
+        self.source_port = PyUnicode_FromObject(source_port)     # not a StrEnum, or another subclass
+        self.target_port = PyUnicode_FromObject(target_port)
+        self._relocate(PyUnicode_FromObject(source_node), PyUnicode_FromObject(target_node))
 
     def _relocate(self, str source_node, str target_node):
         """Name the ends by their full paths, as the graph that now holds the edge sees them."""
@@ -249,7 +267,7 @@ cdef class Edge(CheckedQueue):
         Raises TimeoutError (the item stays yours), EdgeClosed, SchemaError, ValueError for an item larger than
         max_bytes or a negative timeout, SchedulerStateError where it would wait on a worker thread of the edge's own
         scheduler."""
-        cdef int64_t limit = timeout_ns_of(timeout)
+        cdef int64_t limit = limit_ns(timeout)
         cdef object held = self.prepare(item)
         cdef bint control = is_control(item)
         cdef int answer = self.offer(held, control, None, NULL, False, True)
@@ -263,11 +281,12 @@ cdef class Edge(CheckedQueue):
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
 
         Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first."""
-        cdef int64_t limit = timeout_ns_of(timeout)
+        cdef int64_t limit = limit_ns(timeout)
         cdef int64_t until = self.clock.now_ns() + limit
         cdef int answer
         cdef Py_ssize_t accepted = 0
         cdef bint control
+        check_iterable("items", items)
         cdef list pending = [(self.prepare(item), is_control(item)) for item in items]
         for held, control in pending:
             answer = self.offer(held, control, None, NULL, False, True)
@@ -353,7 +372,7 @@ cdef class Edge(CheckedQueue):
 
         Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread
         of the edge's own scheduler."""
-        cdef int64_t limit = timeout_ns_of(timeout)
+        cdef int64_t limit = limit_ns(timeout)
         item = self.take_any(NULL)
         return item if item is not None else self.wait_get(limit)
 
@@ -362,7 +381,7 @@ cdef class Edge(CheckedQueue):
 
         Returns an empty list when the time is up. Raises EdgeClosed (closed and empty)."""
         cdef Py_ssize_t most = positive(max, "max")
-        cdef int64_t limit = timeout_ns_of(timeout)
+        cdef int64_t limit = limit_ns(timeout)
         items = self.take_many(most)
         if items:
             return items

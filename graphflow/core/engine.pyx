@@ -11,7 +11,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.aio cimport AsyncCell
 from graphflow.core.cell cimport Cell
-from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
+from graphflow.core.clock cimport Clock
 from graphflow.core.context cimport here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge

@@ -7,11 +7,15 @@ class PortDirection(enum.Enum):
     INPUT = "input"
     OUTPUT = "output"
 
+def plain_text(text: Any) -> Any:
+    """The characters of a str as a plain one, whatever a subclass (a StrEnum, say) says that it is; anything else as
+    it is."""
+
 def check_name(what: str, name: object) -> str:
     """Return `name` if it may name a `what` ("port", "node", ...).
 
     Names are parts of edge ids, so they hold no ":", "/" or "->". Raises TypeError for what is
-    not a str, ValueError for a name that is empty or holds one of these.
+    not a str, ValueError for a name that is empty, holds one of these or cannot be written down.
     """
 
 class PortSpec:

@@ -6,6 +6,8 @@ is one isinstance() from C. How annotations become checks is told in graphflow.s
 
 import enum
 
+from cpython.unicode cimport PyUnicode_FromObject
+
 from graphflow.schema import compile_schema, is_compatible
 
 
@@ -20,20 +22,31 @@ cdef object INPUT_SIDE = PortDirection.INPUT
 cdef object OUTPUT_SIDE = PortDirection.OUTPUT
 
 
+def plain_text(text):
+    """The characters of a str as a plain one, whatever a subclass (a StrEnum, say) says that it is; anything else as
+    it is."""
+    return PyUnicode_FromObject(text) if isinstance(text, str) else text
+
+
 def check_name(what, name):
     """Return `name` if it may name a `what` ("port", "node", ...).
 
     Names are parts of edge ids, so they hold no ":", "/" or "->". Raises TypeError for what is
-    not a str, ValueError for a name that is empty or holds one of these.
+    not a str, ValueError for a name that is empty, holds one of these or cannot be written down.
     """
     if not isinstance(name, str):
         raise TypeError(f"a {what}'s name must be a str, not {name!r}")
+    name = plain_text(name)
     if not name:
         raise ValueError(f"a {what}'s name must not be empty")
     for mark in (":", "/", "->"):
         if mark in name:
             raise ValueError(f"a {what}'s name must not hold {mark!r}, as {name!r} does")
-    return str(name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:      # else it would break every exporter, each time
+        raise ValueError(f"a {what}'s name must not hold half a surrogate pair, as {name!r} does") from None
+    return name
 
 
 cdef class PortSpec:

@@ -67,7 +67,9 @@ cdef class Sender:
         return put_result(self.send_all(outlets, message))
 
     cdef tuple outlets_of(self, object port):
-        cdef PyObject* found = PyDict_GetItemWithError(self.outs, port)
+        cdef PyObject* found = NULL
+        if isinstance(port, str):       # else it may not even be hashable
+            found = PyDict_GetItemWithError(self.outs, port)
         if found == NULL:
             raise GraphValidationError([unknown_output(self.path, port, tuple(self.outs))])
         return <tuple>found

@@ -17,7 +17,7 @@ from graphflow.core.lifecycle cimport WAIT, Errand
 from graphflow.core.lock cimport Bell, acquire
 from graphflow.core.policy cimport POLICY_CUSTOM
 from graphflow.core.sender cimport Outlet
-from graphflow.core.state cimport ENDED, HAS_ROOM, HAS_TICK, STOPPED, STOPPING, Crew, InletState, NodeState, Stint
+from graphflow.core.state cimport ENDED, HAS_ROOM, HAS_TICK, STOPPED, STOPPING, Crew, NodeState, Stint
 from graphflow.core.timers cimport NEVER
 
 cdef enum:

@@ -62,10 +62,10 @@ def _write(place: Path, parts: dict[str, Callable[[], str]]) -> list[Path]:
         except Exception:
             failed.append(f"{name}\n{traceback.format_exc()}\n")
             continue
-        (place / name).write_text(text)
+        (place / name).write_text(text, encoding="utf-8")
         written.append(place / name)
     if failed:
-        (place / "errors.txt").write_text("".join(failed))
+        (place / "errors.txt").write_text("".join(failed), encoding="utf-8", errors="backslashreplace")
         written.append(place / "errors.txt")
     return written
 

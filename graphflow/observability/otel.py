@@ -42,16 +42,23 @@ def instrument(
     `opentelemetry.trace.get_tracer_provider()`. It works before, during and over several runs, and does not keep the
     scheduler alive. `close()` what it returns, or use it as a context manager, to end it.
 
-    Raises TypeError for what is no Scheduler, SchedulerStateError if the scheduler is instrumented already, ImportError
-    without the API (extra "opentelemetry").
+    Raises TypeError for what is no Scheduler or no provider, SchedulerStateError if the scheduler is instrumented
+    already, ImportError without the API (extra "opentelemetry").
     """
     if not isinstance(scheduler, Scheduler):
         raise TypeError(f"instrument() takes a Scheduler, not {scheduler!r}")
+    _check_provider("meter_provider", meter_provider, "get_meter")
+    _check_provider("tracer_provider", tracer_provider, "get_tracer")
     before = _instrumented.get(scheduler)
     if before is not None and not before.closed:
         raise SchedulerStateError(f"{scheduler.name} is instrumented already: close() that first")
     _instrumented[scheduler] = made = Instrumentation(scheduler, meter_provider, tracer_provider)
     return made
+
+
+def _check_provider(name: str, provider: object, method: str) -> None:
+    if provider is not None and not callable(getattr(provider, method, None)):
+        raise TypeError(f"{name} must have a method {method}, or be None, not {provider!r}")
 
 
 class Instrumentation:
@@ -65,10 +72,14 @@ class Instrumentation:
         self._guard = threading.Lock()  # guards the next two
         self._snapshot: Snapshot | None = None
         self._served: set[str] = set()  # instruments that have read it
-        self._make_instruments(metrics.get_meter("graphflow", meter_provider=meter_provider))
         self._traces = tracer_provider is not None
         if tracer_provider is not None:
             scheduler.set_spans(OtelSpans(tracer_provider, scheduler.name))
+        try:
+            self._make_instruments(metrics.get_meter("graphflow", meter_provider=meter_provider))
+        except BaseException:
+            self.close()  # what failed traces nothing, and the instruments that were made report nothing
+            raise
 
     def close(self) -> None:
         """End the export; a second time is ignored."""

@@ -26,27 +26,34 @@ class Hooks:
         self._index = index
 
     def on_start(self) -> object:
+        """As the node's."""
         return self._run("on_start", self._node.on_start)
 
     def on_drain(self) -> object:
+        """As the node's."""
         return self._run("on_drain", self._node.on_drain)
 
     def on_stop(self) -> object:
+        """As the node's."""
         return self._run("on_stop", self._node.on_stop)
 
     def on_error(self, exc: BaseException, msg: Message | None) -> object:
+        """As the node's; takes no time."""
         return self._in_one_piece(self._node.on_error, exc, msg)
 
     def on_message(self, port: str, msg: Message) -> object:
+        """As the node's."""
         self._world.message_begins(self._index, msg.is_data())
         return self._run("on_message", self._node.on_message, port, msg, faulty=True)
 
     def on_tick(self) -> object:
+        """As the node's."""
         return self._run("on_tick", self._node.on_tick, faulty=True)
 
     def produce(self) -> Iterator[Any]:
-        source = iter(self._in_one_piece(self._node.produce))  # type: ignore[attr-defined]  only sources are asked
-        return self._stepped("produce", source)
+        """As the node's, one step at a time."""
+        node: Any = self._node
+        return self._stepped("produce", iter(self._in_one_piece(node.produce)))
 
     def _run(self, hook: str, function: Callable[..., object], *args: object, faulty: bool = False) -> object:
         """Call a hook: the time that it takes passes before what it does or after it."""
@@ -62,7 +69,7 @@ class Hooks:
             self._spend(hook, faulty)
         return result
 
-    def _stepped(self, hook: str, values: Iterator[Any]) -> Iterator[Any]:
+    def _stepped(self, hook: str, values: Any) -> Iterator[Any]:
         """A generator that does what `values` does, each step taking its time."""
         thrown: BaseException | None = None
         while True:

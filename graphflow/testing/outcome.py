@@ -48,7 +48,7 @@ class Simulation:
     """Seconds of the simulation's own time."""
 
 
-class SimulationFailed(GraphflowError, AssertionError):  # noqa: N818  it is a verdict, not an error in the call
+class SimulationFailed(GraphflowError, AssertionError):
     """Something that must hold did not. The message says what, the seed, and the command that runs the same again."""
 
     def __init__(self, what: str, seed: int, again: str, trace: tuple[TraceEvent, ...]) -> None:

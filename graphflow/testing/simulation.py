@@ -131,7 +131,8 @@ def _checked_fault(fault: object) -> Fault:
 def _checked_thread(function: Any) -> Callable[[Scheduler], object]:
     if not callable(function) or inspect.iscoroutinefunction(function):
         raise TypeError(f"threads must be functions that take the scheduler, not {function!r}")
-    return function
+    checked: Callable[[Scheduler], object] = function
+    return checked
 
 
 def _items(graph: Graph | Callable[[], Graph]) -> list[Subgraph | Node]:
@@ -140,7 +141,9 @@ def _items(graph: Graph | Callable[[], Graph]) -> list[Subgraph | Node]:
     items = [made] if isinstance(made, (Subgraph, Node)) else list(made)
     for item in items:
         if not isinstance(item, (Subgraph, Node)):
-            raise TypeError(f"graph must be a Subgraph or a Node, or several, or a function that makes them, not {item!r}")
+            raise TypeError(
+                f"graph must be a Subgraph or a Node, or several, or a function that makes them, not {item!r}"
+            )
     refused = [
         error("ASYNC_NODE", f"node {path!r} has async hooks, whose event loop a simulation does not control yet")
         for item in items
@@ -205,7 +208,7 @@ class World:
         if most <= 0 or draw < 0.25:
             return least if least <= 0 else 0.0
         low = max(least, 1e-9)
-        return low * (max(most, low) / low) ** ((draw - 0.25) / 0.75)
+        return float(low * (max(most, low) / low) ** ((draw - 0.25) / 0.75))
 
     def message_begins(self, index: int, data: bool) -> None:
         """A node begins a message."""
@@ -253,9 +256,7 @@ class _Play:
             assert report is not None
             self._judge(report)
         if self._baton.failure is not None:
-            raise SimulationFailed(
-                self._baton.failure, self._world.seed, self._command, self._trace()
-            ) from self._cause
+            raise SimulationFailed(self._baton.failure, self._world.seed, self._command, self._trace()) from self._cause
         assert report is not None
         return Simulation(
             self._world.seed,

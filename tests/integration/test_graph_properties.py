@@ -1,4 +1,4 @@
-"""Any acyclic graph, with any policies, emit counts and workers, keeps its counts, its order and what Block promises."""
+"""Any acyclic graph, with any policies, emit counts and workers, keeps its counts, its order and Block's promise."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from graphflow import Message, Node, Scheduler, ShutdownReport, Subgraph, block, coalesce, drop, latest
 
 POLICIES: dict[str, Any] = {"block": block, "drop": drop, "latest": latest, "coalesce": lambda: coalesce(newest)}
-EXAMPLES = settings(
-    max_examples=200, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
-)
+EXAMPLES = settings(max_examples=200, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 def newest(old: Any, new: Any) -> Any:

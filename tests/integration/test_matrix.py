@@ -132,9 +132,12 @@ def test_a_burst_that_nobody_takes_from_fills_exactly_the_capacity(policy: str, 
         scheduler.shutdown(timeout=DEADLINE_S)
     assert_graph_conserved(graph)
     whole = list(range(sent))
-    assert last.seen == {
-        "block": whole,
-        "drop": whole[:capacity],
-        "latest": whole[-capacity:],
-        "coalesce": [*whole[: capacity - 1], sent - 1],
-    }[policy]
+    assert (
+        last.seen
+        == {
+            "block": whole,
+            "drop": whole[:capacity],
+            "latest": whole[-capacity:],
+            "coalesce": [*whole[: capacity - 1], sent - 1],
+        }[policy]
+    )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 AGAIN = "make sim SIM_SEED={seed}"
 KINDS = ("plain", "plain", "generator", "ticker", "concurrent", "unordered", "retry", "dedicated")
 STAGED = ("concurrent", "unordered", "retry")  # what they emit is sent when the hook has returned, or not at all
-Route = tuple[Any, ...]
+Route = Any  # a tuple: origin, number, names of nodes
 
 
 class Member(Node):
@@ -149,7 +149,6 @@ class World:
                     f"{sorted(set(sent) - set(came))[:3]} are missing"
                 )
 
-
     def _check_routes(self, name: str, seen: list[Route], members: dict[str, Member]) -> None:
         """On each route the numbers rise, but for nodes and edges that give no order."""
         loose = self.loose | {node.name for node in members.values() if node.kind == "unordered"}
@@ -210,7 +209,12 @@ def _edge(rng: random.Random, world: World, target: str) -> tuple[dict[str, Any]
     """Options of an edge to `target`, and whether it loses nothing."""
     policy, sure = rng.choice(
         [(block, True)] * 5
-        + [(drop, False), (latest, False), (lambda: coalesce(newest), False), (lambda: coalesce(newest, key=_key), False)]
+        + [
+            (drop, False),
+            (latest, False),
+            (lambda: coalesce(newest), False),
+            (lambda: coalesce(newest, key=_key), False),
+        ]
     )
     options: dict[str, Any] = {"capacity": rng.choice([1, 1, 2, 3, 8]), "policy": policy()}
     options["priority"] = rng.choice(list(PriorityBand))
@@ -321,6 +325,13 @@ def _faults(rng: random.Random) -> list[Fault]:
     return faults
 
 
+def _tune(scheduler: Scheduler, edge: str, what: str, where: float) -> None:
+    if what == "band":
+        scheduler.set_priority(edge, PriorityBand.HIGH)
+    else:
+        scheduler.set_capacity(edge, 1 + int(where * 10) % 4)
+
+
 def _meddler(rng: random.Random, world: World) -> Callable[[Scheduler], None]:
     """A thread that changes things under way: bands, capacities, pauses, questions, now and then a stop."""
     edges = [edge.id for edge in world.graph.edges]
@@ -333,10 +344,8 @@ def _meddler(rng: random.Random, world: World) -> Callable[[Scheduler], None]:
     def meddle(scheduler: Scheduler) -> None:
         for what, where in script:
             edge = edges[int(where * len(edges))] if edges else None
-            if what == "band" and edge is not None:
-                scheduler.set_priority(edge, PriorityBand.HIGH)
-            elif what == "capacity" and edge is not None:
-                scheduler.set_capacity(edge, 1 + int(where * 10) % 4)
+            if what in ("band", "capacity") and edge is not None:
+                _tune(scheduler, edge, what, where)
             elif what == "pause":
                 scheduler.pause(names[int(where * len(names))])
             elif what == "resume":
@@ -367,4 +376,3 @@ def run(seed: int) -> Simulation:
         max_steps=300_000,
         replay=AGAIN,
     )
-

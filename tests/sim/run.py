@@ -19,9 +19,9 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
-import family
+import family  # noqa: E402
 
-from graphflow.testing import SimulationFailed
+from graphflow.testing import SimulationFailed  # noqa: E402
 
 TWICE = 20
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,9 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import family
 
 from graphflow.testing import SimulationFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 # Plant: (seeds within which it is found, what is said of it).
 PLANTS = {
@@ -34,10 +30,10 @@ PLANTS = {
 
 
 @pytest.fixture
-def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def planted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     assert os.environ.get("GRAPHFLOW_PLANTS") == "1", "this needs the build that make sim-plants makes"
     monkeypatch.setenv("GRAPHFLOW_PLANT", request.param)
-    yield request.param
+    return str(request.param)
 
 
 def first_failure(seeds: int) -> SimulationFailed | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,6 +28,11 @@ def diamond(**options: Any) -> tuple[Subgraph, Collect]:
         graph.connect("head:out", (side, "in"), capacity=4)
         graph.connect((side, "out"), "collect:in", capacity=4, **options)
     return graph, last
+
+
+def put_all(inlet: Any, who: int, count: int) -> None:
+    for number in range(count):
+        inlet.put((who, number), timeout=DEADLINE_S)
 
 
 def change(scheduler: Any, graph: Subgraph, rng: random.Random, over: threading.Event) -> None:
@@ -67,7 +73,7 @@ def test_sixteen_threads_and_a_graph_that_changes_under_them(
                     inlet.put(control((who, number, "control")), timeout=DEADLINE_S)
 
         with beside(lambda over: change(scheduler, graph, rng, over)):
-            at_once([lambda who=who: put(who) for who in range(THREADS)])
+            at_once(partial(put, who) for who in range(THREADS))
         finished(scheduler, graph)
     data = Counter(message.payload for message in last.messages if message.is_data() and len(message.payload) == 2)
     assert data == {(who, number): 2 for who in range(THREADS) for number in range(each)}
@@ -82,7 +88,7 @@ def test_lossy_edges_that_change_under_load_account_for_everything(
     with scheduler_of(graph, workers=2) as scheduler:
         inlet = scheduler.input("in")
         with beside(lambda over: change(scheduler, graph, rng, over)):
-            at_once([lambda who=who: [inlet.put((who, n)) for n in range(each)] for who in range(THREADS)])
+            at_once(partial(put_all, inlet, who, each) for who in range(THREADS))
         finished(scheduler, graph)
     arrived = Counter(last.seen)
     assert max(arrived.values()) <= 2
@@ -109,7 +115,7 @@ def test_readers_and_writers_of_one_graph(times: Callable[[int], int]) -> None:
         def read() -> list[Any]:
             return [outlet.get(DEADLINE_S).payload for _ in range(each)]
 
-        got = at_once([*(lambda who=who: write(who) for who in range(8)), *[read] * 8])
+        got = at_once([*(partial(write, who) for who in range(8)), *[read] * 8])
         finished(scheduler, graph)
     everything = [payload for part in got for payload in part]
     assert sorted(everything) == [(who, number) for who in range(8) for number in range(each)]

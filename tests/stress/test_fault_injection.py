@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,9 +21,7 @@ POLICIES: dict[str, Callable[[], ErrorPolicy]] = {
     "continue": lambda: ErrorPolicy.CONTINUE,
     "retry": lambda: ErrorPolicy.retry(3, backoff_s=0.0005),
     "dead letter": lambda: ErrorPolicy.dead_letter("errors"),
-    "retry, then dead letter": lambda: ErrorPolicy.retry(
-        2, backoff_s=0.0005, then=ErrorPolicy.dead_letter("errors")
-    ),
+    "retry, then dead letter": lambda: ErrorPolicy.retry(2, backoff_s=0.0005, then=ErrorPolicy.dead_letter("errors")),
 }
 
 
@@ -46,6 +45,11 @@ class Unreliable(Node):
             raise ValueError(msg.payload)
 
 
+def put_all(inlet: Any, who: int, count: int) -> None:
+    for number in range(count):
+        inlet.put((who, number), timeout=DEADLINE_S)
+
+
 def graph_of(policy: str, seed: int, workers: int) -> tuple[Subgraph, Collect, Collect]:
     last, letters = Collect(), Collect("letters")
     nodes = [Unreliable(f"u{number}", seed + number, workers) for number in range(3)]
@@ -67,7 +71,7 @@ def test_random_errors_lose_nothing_uncounted(
     each = times(150)
     with scheduler_of(graph, workers=4) as scheduler:
         inlet = scheduler.input("in")
-        at_once([lambda who=who: [inlet.put((who, n)) for n in range(each)] for who in range(8)])
+        at_once(partial(put_all, inlet, who, each) for who in range(8))
         report = finished(scheduler, graph)
         snapshot = scheduler.snapshot()
     assert sum(report.error_counts.values()) > 8 * each // 20

@@ -432,7 +432,7 @@ def test_wrong_arguments_are_named(wrong: dict[str, Any], error: type[Exception]
 
 def test_a_graph_that_is_none_is_refused() -> None:
     with pytest.raises(TypeError, match="graph must be a Subgraph or a Node"):
-        simulate(lambda: [3], seed=1)  # type: ignore[arg-type,list-item,return-value]
+        simulate(lambda: [3], seed=1)  # type: ignore[list-item]
 
 
 @pytest.mark.parametrize("fault", [HandlerRaises, HandlerHangs, PutTimesOut])

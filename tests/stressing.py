@@ -1,4 +1,4 @@
-"""Stress: threads change places all the time, and lengths scale with STRESS_SCALE."""
+"""A pytest plugin for tests/stress: threads change places all the time, and lengths scale with STRESS_SCALE."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SCALE = float(os.environ.get("STRESS_SCALE") or 1)
 
 @pytest.fixture(autouse=True)
 def switching(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The interpreter changes threads every microsecond, but where a test measures time."""
+    """In the stress suite the interpreter changes threads every microsecond, but where a test measures time."""
     before = sys.getswitchinterval()
-    if not request.node.get_closest_marker("measures"):
+    if request.node.path.parent.name == "stress" and not request.node.get_closest_marker("measures"):
         sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)

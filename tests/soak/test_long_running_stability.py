@@ -1,0 +1,90 @@
+"""A mixed graph under load for SOAK_MINUTES: memory stays, and so does the rate."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import growth
+import pytest
+import recording
+import service
+
+FOLDER = Path(os.environ.get("SOAK_FOLDER", Path(__file__).parents[2] / "memprofiles"))
+MINUTES = float(os.environ.get("SOAK_MINUTES") or 30)
+SAMPLES = 240
+JUDGED = 0.8  # of the time; the rest is captured with memray
+PLANTED_S = 12.0
+
+pytestmark = pytest.mark.timeout(MINUTES * 60 * 1.5 + 300)
+
+
+def test_no_memory_growth_over_time() -> None:
+    logging.getLogger("graphflow").setLevel(logging.CRITICAL)  # pytest keeps what is logged
+    FOLDER.mkdir(exist_ok=True)
+    capture = FOLDER / "soak.bin"
+    load = service.Load(service.make_graph())
+    with load.running():  # memray's own tables grow by what it sees, so it comes after what is judged
+        samples = recording.take_samples(load.handled, MINUTES * 60 * JUDGED, MINUTES * 60 * JUDGED / SAMPLES)
+        with recording.captured(capture):
+            time.sleep(MINUTES * 60 * (1 - JUDGED))
+    trends = growth.trends_of(samples)
+    recording.write_csv(samples, FOLDER / "soak.csv")
+    recording.write_plot(samples, trends, FOLDER / "soak.png")
+    recording.write_flamegraph(capture)
+    print(f"{samples[-1].handled:,} messages in {MINUTES:g} minutes; in {FOLDER.name}/: capture, flamegraph, CSV, plot")
+    print(*trends.values(), sep="\n")
+    assert samples[-1].handled > 1000 * MINUTES
+    assert not [str(trend) for trend in trends.values() if trend.broken]
+
+
+# Each in a process of its own: what one leaks is not to be the warm-up of the next.
+PLANTED = """
+import sys
+sys.path[:0] = {path!r}
+import growth, recording, service
+
+kept = []
+
+def leaky(node):
+    handle = node.on_message
+    def keeping(port, msg):
+        {keeps}
+        return handle(port, msg)
+    node.on_message = keeping
+    return node
+
+load = service.Load(service.make_graph(leaky))
+with load.running():
+    samples = recording.take_samples(load.handled, {seconds}, {seconds} / 120)
+print(*[name for name, trend in growth.trends_of(samples).items() if trend.broken])
+print(*growth.trends_of(samples).values(), sep="\\n", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    ("keeps", "broken"),
+    [
+        ("len(kept)", set()),
+        ("kept.append(None)", {"heap"}),  # eight bytes a message
+        ("kept.append(msg)", {"heap", "rss", "blocks"}),
+    ],
+    ids=["nothing", "eight bytes", "messages"],
+)
+def test_a_planted_leak_makes_it_fail(keeps: str, broken: set[str]) -> None:
+    result = run_planted(keeps)
+    found = set(result.stdout.split()) - {"rate"}
+    assert found >= broken, result.stderr
+    assert bool(found) is bool(broken), result.stderr
+
+
+def run_planted(keeps: str) -> subprocess.CompletedProcess[Any]:
+    here = Path(__file__)
+    path = [str(here.parent), str(here.parents[1]), str(here.parents[2])]
+    program = PLANTED.format(path=path, keeps=keeps, seconds=PLANTED_S)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)

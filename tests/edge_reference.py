@@ -54,6 +54,7 @@ class Reference:
         self.items: list[tuple[Payload, int]] = []  # and when each was put
         self.lane: list[int] = []
         self.closed = False
+        self.peak = 0
         names = ["offered", "delivered", "dropped", "replaced", "coalesced", "expired", "blocked", "merge_errors"]
         self.counts = dict.fromkeys(names, 0)
 
@@ -86,8 +87,10 @@ class Reference:
         return answer
 
     def put_control(self, number: int, room: bool) -> None:
+        self.expire()
         if room:
             self.lane.append(number)
+            self._note_peak()
         self.counts["offered" if room else "blocked"] += 1
 
     def _keyed(self, item: Payload) -> PutResult:
@@ -125,7 +128,15 @@ class Reference:
 
     def _append(self, item: Payload) -> PutResult:
         self.items.append((item, self.now))
+        self._note_peak()
         return OK
+
+    def _note_peak(self) -> None:
+        self.peak = max(self.peak, len(self.items) + len(self.lane))
+
+    def enqueued(self) -> int:
+        """Of what was offered, what was not lost at the door: a newcomer whose merge failed did enter."""
+        return self.counts["offered"] - self.counts["dropped"] - self.counts["coalesced"]
 
     def _evict(self, count: int) -> None:
         del self.items[:count]

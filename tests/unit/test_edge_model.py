@@ -89,9 +89,12 @@ class EdgeMachine(RuleBasedStateMachine):
         else:
             assert self.edge.try_put(item, POLICIES[kind]) is expected
 
-    @precondition(lambda self: not self.model.closed)
     @rule(items=st.lists(payloads, max_size=6))
     def put_many(self, items: list[Payload]) -> None:
+        if self.model.closed and items:
+            with pytest.raises(EdgeClosed):
+                self.edge.put_many(items, timeout=0)
+            return
         expected = 0
         for item in items:
             if self.model.offer(item, self.model.kind) is BLOCKED:
@@ -99,9 +102,12 @@ class EdgeMachine(RuleBasedStateMachine):
             expected += 1
         assert self.edge.put_many(items, timeout=0) == expected
 
-    @precondition(lambda self: not self.model.closed)
     @rule(number=st.integers())
     def put_control(self, number: int) -> None:
+        if self.model.closed:
+            with pytest.raises(EdgeClosed):
+                self.edge.try_put(Message(MessageType.CONTROL, number))
+            return
         room = len(self.model.lane) < LANE
         assert self.edge.try_put(Message(MessageType.CONTROL, number)) is (OK if room else BLOCKED)
         self.model.put_control(number, room)
@@ -155,6 +161,8 @@ class EdgeMachine(RuleBasedStateMachine):
             # A merge that is refused for its size may have failed once for each time it was tried.
             assert getattr(counts, name) == value or (name == "merge_errors" and getattr(counts, name) >= value), name
         assert (counts.depth, counts.control_depth) == (len(model.items) + len(model.lane), len(model.lane))
+        assert (counts.enqueued, counts.peak_depth) == (model.enqueued(), model.peak)
+        assert (counts.undelivered, counts.dropped_closed, counts.dropped_error) == (0, 0, 0)  # of a run's edges only
         assert self.edge.depth() == counts.depth
         assert counts.bytes == (0 if model.max_bytes is None else model.used())
         assert self.edge.is_empty() == (counts.depth == 0)

@@ -42,8 +42,10 @@ class Plan:
 
 
 class Stop:
-    """Ends a run without a drain at its so manieth message (a moment that shrinks, as a time would not), from inside the
-    handler of that message or, while that goes on, from outside."""
+    """Ends a run without a drain once so many messages were begun: from inside the last's handler, or from outside.
+
+    A count shrinks and comes again with the same seed; a time would do neither.
+    """
 
     def __init__(self, at: int, inside: bool) -> None:
         self.at, self.inside = at, inside

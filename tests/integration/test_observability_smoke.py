@@ -136,7 +136,7 @@ def test_all_that_looks_at_one_graph_sees_the_same(recent: RecentLogs, tmp_path:
     assert last.seen == list(range(ROOM))
     assert report.errors.keys() == {"check"}
 
-    spans = [span for span in exporter.get_finished_spans() if span.name != "request"]
+    spans: list[Any] = [span for span in exporter.get_finished_spans() if span.name != "request"]
     assert sorted(span.name for span in spans) == ["process check"] * SENT + ["process collect"] * ROOM
     assert {span.context.trace_id for span in spans} == {request.get_span_context().trace_id}
     (failed,) = (span for span in spans if span.status.status_code is StatusCode.ERROR)

@@ -145,6 +145,7 @@ cdef class Dispatch(Calls):
         cdef int banded
         cdef bint others        # does another node wait in a band?
         cdef bint owed
+        cdef bint lane_retry    # is what is to be tried again a control message?
         cdef Work work = NO_WORK
         acquire(self.mu)
         self.count_lanes(node, lanes_done)
@@ -152,7 +153,10 @@ cdef class Dispatch(Calls):
         poke(node.poke, 0)
         quantum[0] = node.batch_left
         ready = self.ready_bits(node, 1)
-        banded = ready & (HAS_TICK | HAS_DATA | HAS_SOURCE | HAS_RETRY | (0 if node.control_held else HAS_HELD))
+        lane_retry = ready & HAS_RETRY != 0 and node.book.resting != NULL and node.book.resting.level == LANE_LEVEL
+        banded = ready & (
+            HAS_TICK | HAS_DATA | HAS_SOURCE | (0 if lane_retry else HAS_RETRY) | (0 if node.control_held else HAS_HELD)
+        )
         owed = banded != 0 and self.owes_banded(node, others)
         if ready != 0 and not first and node.crew.urgent > self.level_of(node, banded if owed else ready):
             work = CUT_WORK
@@ -171,6 +175,10 @@ cdef class Dispatch(Calls):
                 quantum[0] = max(1, LANE_RUN - max(node.lane_run, node.crew.lane_run))
         elif ready & HAS_HELD and node.control_held:
             work = HELD_WORK
+        elif lane_retry and not owed:
+            if node.crew.lane_run < LANE_RUN or not others:
+                work = RETRY_WORK       # in the lane like the message itself, which its node is queued for
+                poke(node.pending, node.pending & ~HAS_RETRY)
         elif ready & HAS_TICK and not (planted("starving tick") and ready & HAS_DATA):
             work = TICK_WORK
             poke(node.pending, node.pending & ~HAS_TICK)
@@ -185,7 +193,9 @@ cdef class Dispatch(Calls):
             work = SOURCE_WORK if self.take_inlet(node, inlet, ready & HAS_SOURCE != 0) else DATA_WORK
             if node.pending & HAS_DATA or (work == DATA_WORK and ready & HAS_SOURCE):
                 quantum[0] = 1      # others share: by credit between the bands, in turn within one
-        if work >= TICK_WORK and not (work == HELD_WORK and node.control_held):
+        if work >= TICK_WORK and not (work == HELD_WORK and node.control_held) and not (
+            work == RETRY_WORK and lane_retry
+        ):
             node.lane_run = 0
             if work != TICK_WORK:
                 node.begun = True

@@ -74,6 +74,7 @@ cdef class StagedCell(Cell):
                 self.dispatch.claim_done(self.state)
             elif work == RETRY_WORK:
                 rested = self.dispatch.take_rested(self.state, False)
+                turn.lanes_done = rested != NULL and (<Call>rested.call).control
                 turn.carried = rested != NULL and self.begin(<Call>rested.call)
             elif work == DATA_WORK:
                 turn.carried = self.claim_data(<Inlet>self.inlets[inlet.index])

@@ -129,9 +129,9 @@ def test_unordered_results_leave_as_they_come() -> None:
     node = Waits(limit=3, ordered=False)
     graph, scheduler, last = fed(node, [0, 1, 2])
     until(lambda: node.inside == [0, 1, 2])
-    for payload in (2, 0, 1):
+    for place, payload in enumerate((2, 0, 1), start=1):
         node.let_go(payload)
-        last.expect(len(last.seen) + 1)
+        last.expect(place)
     assert last.seen == [2, 0, 1]
     assert_stopped_clean(graph, scheduler.shutdown())
 

@@ -59,6 +59,9 @@ def test_a_scrape_shows_what_the_service_has_taken_and_adds_up(service: IngestSe
     while service.writer.flights_stored + service.writer.rejects_stored < len(lines):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+    while any(edge.depth() for edge in service.graph.edges):  # what is stored last may still be told to others
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     now = scrape(service)
     assert now["graphflow_edge_offered_total", entrance] == len(lines)
     assert now["graphflow_edge_delivered_total", entrance] == len(lines)

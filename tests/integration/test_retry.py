@@ -316,3 +316,36 @@ def test_a_concurrent_node_takes_no_data_either_while_a_message_rests() -> None:
         report = scheduler.shutdown(drain=False)
     assert report.undelivered == {"input:in->flaky:in": 1}
     assert_graph_conserved(graph)
+
+
+def test_a_control_message_is_tried_again_while_other_nodes_are_always_ready() -> None:
+    """Its node is queued in the lane for it, and must not give that turn up to the bands again and again."""
+
+    class Endless(Node):
+        outputs = "out"
+
+        def produce(self) -> Any:
+            while True:
+                yield 0
+
+    class FailsOnce(Collect):
+        error_policy = ErrorPolicy.retry(3, backoff_s=0.002)
+        attempts = 0
+
+        def on_message(self, port: str, msg: Message) -> None:
+            self.attempts += 1
+            if self.attempts == 1:
+                raise ValueError
+            super().on_message(port, msg)
+
+    node, other = FailsOnce("fails"), Collect("other")
+    graph = Subgraph.from_nodes("g", [node, Endless("endless"), other])
+    graph.connect("endless:out", "other:in", capacity=2)
+    graph.expose_input("in", "fails:in")
+    with scheduler_of(graph, workers=1) as scheduler:
+        other.expect(100)
+        scheduler.input("in").put(control("again"))
+        assert node.expect(1) == ["again"]
+        other.expect(len(other.seen) + 100)
+        report = scheduler.shutdown(timeout=DEADLINE_S)
+    assert report.complete

@@ -16,12 +16,12 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 
 from graphflow.core.contents cimport ANSWER_CLOSED, ANSWER_WAIT, CLOSED
-from graphflow.core.edge cimport Edge, limit_ns
+from graphflow.core.edge cimport Edge
 from graphflow.core.entry cimport Entry
 from graphflow.core.intake cimport is_control
 from graphflow.core.lock cimport acquire
 from graphflow.core.policy cimport POLICY_BLOCK, VERDICT_BLOCKED, VERDICT_OK, put_result
-from graphflow.core.waiter cimport CENTURY_NS, MOVED, SHUT, set_item
+from graphflow.core.waiter cimport CENTURY_NS, MOVED, SHUT, set_item, timeout_ns_of
 
 import threading
 
@@ -38,7 +38,7 @@ cdef class Awaited(Waiter):
     """One call that waits in an event loop."""
 
     def __cinit__(self, Edge edge not None, loop, timeout, *others):
-        self.limit_ns = limit_ns(timeout)
+        self.limit_ns = timeout_ns_of(timeout)
         self.until_ns = edge.clock.now_ns() + min(self.limit_ns, CENTURY_NS)
         self.edge = edge
         self.loop = loop

@@ -100,8 +100,9 @@ cdef class EdgeContents:
     cdef readonly str id        # names both ends; set again when the edge's graph is registered
     # ---- a hint for the log; guarded by nothing, see losses.pyx --------------------------------------------------
     cdef int64_t loss_said_ns
-    # ---- fixed at construction ----------------------------------------------------------------------------------
+    # ---- set while nobody else has the edge: at construction, and by a run on another clock as it attaches ---------
     cdef Clock clock
+    # ---- fixed at construction ----------------------------------------------------------------------------------
     cdef readonly PortSpec spec  # what payloads are checked against, or None
     cdef PolicyKind policy_kind
     cdef object policy          # the edge's own

@@ -2,8 +2,6 @@ from graphflow.core.intake cimport CheckedQueue
 from graphflow.core.waiter cimport Waiter
 from libc.stdint cimport int64_t
 
-cdef int64_t limit_ns(object timeout) except -2
-
 cdef class Edge(CheckedQueue):
     cdef readonly str source_node
     cdef readonly str source_port

@@ -36,7 +36,7 @@ from graphflow.core.port cimport PortSpec
 from graphflow.core.ring cimport new_ring
 from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Waiter, new_waiter, timeout_ns_of
 
-from graphflow.amounts import TIMEOUT_MAX, check_iterable
+from graphflow.amounts import check_iterable
 from graphflow.core.policy import Block
 from graphflow.errors import EdgeClosed, SchedulerStateError
 from graphflow.stats import EdgeStats
@@ -64,22 +64,6 @@ cdef int64_t seconds_ns(object value, str name) except -1:
     if not 1e-9 <= seconds <= 1e9:
         raise ValueError(f"{name} must be more than 0 and at most 1e9 seconds, not {value!r}")
     return <int64_t>(seconds * 1e9)
-
-
-cdef int64_t limit_ns(object timeout) except -2:
-    """A timeout in nanoseconds, -1 for None; TypeError, ValueError or OverflowError naming it."""
-    if isinstance(timeout, bool):   # True is a slip, not a second
-        raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-    try:
-        return timeout_ns_of(timeout)
-    except OverflowError:           # its own, or that of a number that no float can hold
-        if timeout < 0:
-            raise ValueError(
-                f"timeout must be zero or more seconds, or None to wait for ever, not {timeout!r}"
-            ) from None
-        raise OverflowError(
-            f"timeout must be at most {TIMEOUT_MAX:.0f} seconds (threading.TIMEOUT_MAX), not {timeout!r}"
-        ) from None
 
 
 cdef class Edge(CheckedQueue):
@@ -267,7 +251,7 @@ cdef class Edge(CheckedQueue):
         Raises TimeoutError (the item stays yours), EdgeClosed, SchemaError, ValueError for an item larger than
         max_bytes or a negative timeout, SchedulerStateError where it would wait on a worker thread of the edge's own
         scheduler."""
-        cdef int64_t limit = limit_ns(timeout)
+        cdef int64_t limit = timeout_ns_of(timeout)
         cdef object held = self.prepare(item)
         cdef bint control = is_control(item)
         cdef int answer = self.offer(held, control, None, NULL, False, True)
@@ -281,7 +265,7 @@ cdef class Edge(CheckedQueue):
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
 
         Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first."""
-        cdef int64_t limit = limit_ns(timeout)
+        cdef int64_t limit = timeout_ns_of(timeout)
         cdef int64_t until = self.clock.now_ns() + limit
         cdef int answer
         cdef Py_ssize_t accepted = 0
@@ -372,7 +356,7 @@ cdef class Edge(CheckedQueue):
 
         Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread
         of the edge's own scheduler."""
-        cdef int64_t limit = limit_ns(timeout)
+        cdef int64_t limit = timeout_ns_of(timeout)
         item = self.take_any(NULL)
         return item if item is not None else self.wait_get(limit)
 
@@ -381,7 +365,7 @@ cdef class Edge(CheckedQueue):
 
         Returns an empty list when the time is up. Raises EdgeClosed (closed and empty)."""
         cdef Py_ssize_t most = positive(max, "max")
-        cdef int64_t limit = limit_ns(timeout)
+        cdef int64_t limit = timeout_ns_of(timeout)
         items = self.take_many(most)
         if items:
             return items

@@ -165,13 +165,18 @@ cdef PyObject* let_go(Wait* wait) noexcept nogil:
 
 
 cdef int64_t timeout_ns_of(object timeout) except -2:
-    """Nanoseconds of a timeout in seconds; -1 for None, which is for ever."""
+    """Nanoseconds of a timeout in seconds; -1 for None, which is for ever.
+
+    TypeError, ValueError or OverflowError naming it."""
     cdef double seconds
     if timeout is None:
         return -1
-    if isinstance(timeout, (str, bytes)) or not hasattr(type(timeout), "__float__"):
+    if isinstance(timeout, (bool, str, bytes)) or not hasattr(type(timeout), "__float__"):
         raise TypeError(f"timeout must be a number of seconds or None, not {timeout!r}")
-    seconds = float(timeout)
+    try:
+        seconds = float(timeout)
+    except OverflowError:       # a whole number that no float can hold
+        seconds = float("inf") if timeout > 0 else -1.0
     if not seconds >= 0:
         raise ValueError(f"timeout must be zero or more seconds, or None to wait for ever, not {timeout!r}")
     if seconds > TIMEOUT_MAX:

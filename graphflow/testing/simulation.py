@@ -206,7 +206,7 @@ class World:
         least, most = self._handler_s
         draw = self.baton.random()
         if most <= 0 or draw < 0.25:
-            return least if least <= 0 else 0.0
+            return 0.0
         low = max(least, 1e-9)
         return float(low * (max(most, low) / low) ** ((draw - 0.25) / 0.75))
 
@@ -316,13 +316,10 @@ class _Play:
     def _judge(self, report: ShutdownReport) -> None:
         """What must hold when all is over."""
         fail = self._baton.fail
-        for node in self._scheduler.snapshot().nodes.values():
-            arrived = sum(
-                link.edge.stats().delivered
-                for link in self._scheduler._plan.links
-                if link.target is not None and self._scheduler._plan.nodes[link.target].path == node.path
-            )
-            became = node.handled + node.failed + node.dead_lettered + node.in_handler + node.held + node.abandoned
+        snapshot = self._scheduler.snapshot()
+        for node in snapshot.nodes.values():
+            arrived = sum(edge.delivered for edge in snapshot.edges.values() if edge.target == node.path)
+            became = node.messages + node.in_handler + node.held
             if arrived != became:
                 fail(f"node {node.path}: {arrived} messages were delivered to it, and {became} came of them")
         hurried = any(stop != (True, _FOR_EVER_S) for stop in self._world.engine.stops)  # by a thread, or an error

@@ -7,7 +7,17 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from graphs import DEADLINE_S, Collect, Map, Source, assert_graph_conserved, assert_stopped_clean, chain, scheduler_of
+from graphs import (
+    DEADLINE_S,
+    Collect,
+    Map,
+    Source,
+    assert_graph_conserved,
+    assert_stopped_clean,
+    chain,
+    scheduler_of,
+    until,
+)
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -126,8 +136,7 @@ def test_a_burst_that_nobody_takes_from_fills_exactly_the_capacity(policy: str, 
         scheduler.input("in").put_many(range(sent))
         edge = next(edge for edge in graph.edges if edge.target_node == "collect")
         expected = capacity if policy == "block" else sent
-        while edge.stats().offered < expected:
-            assert scheduler.is_running()
+        until(lambda: edge.stats().offered >= expected)
         assert edge.depth() == capacity
         scheduler.shutdown(timeout=DEADLINE_S)
     assert_graph_conserved(graph)

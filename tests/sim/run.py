@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
 import family  # noqa: E402
 
-from graphflow.testing import SimulationFailed  # noqa: E402
+from graphflow.testing import Simulation, SimulationFailed  # noqa: E402
 
 TWICE = 20
 
@@ -43,9 +43,9 @@ def verdict(seed: int) -> tuple[int, int, str, str]:
     return seed, result.steps, result.trace_hash, ""
 
 
-def first_difference(one: object, other: object) -> str:
+def first_difference(one: Simulation, other: Simulation) -> str:
     """The first step that two traces do not share."""
-    pairs = itertools.zip_longest(one.trace, other.trace)  # type: ignore[attr-defined]
+    pairs = itertools.zip_longest(one.trace, other.trace)
     return next((f"  {a}\n  {b}" for a, b in pairs if a != b), "  the counts differ")
 
 

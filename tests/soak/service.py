@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -123,11 +122,10 @@ def _who(payload: Any) -> Any:
 class Load:
     """A running graph under load."""
 
-    def __init__(self, graph: Subgraph, pause_s: Callable[[int], float] = lambda number: 0.0) -> None:
+    def __init__(self, graph: Subgraph) -> None:
         self.scheduler = Scheduler(SchedulerConfig(workers=3, metrics=True))
         self.scheduler.register(graph)
         self._graph = graph
-        self._pause_s = pause_s
         self.read = 0
 
     def handled(self) -> int:
@@ -139,8 +137,6 @@ class Load:
         inlet = self.scheduler.input("in")
         try:
             for number in itertools.count():
-                if pause := self._pause_s(number):
-                    time.sleep(pause)
                 try:
                     inlet.put((who, number), timeout=0.5)
                 except TimeoutError:

@@ -1,0 +1,86 @@
+"""Figures that are ratios: work and yardstick in turn, in slices of a few milliseconds, inside one worker process.
+
+A time in nanoseconds tells as much about the machine and what else it does as about the code. So each slice of work
+stands between slices of a yardstick that this project cannot change, both are measured in CPU time, and pyperf keeps
+the quotient. A benchmark's value is the median of BLOCKS such comparisons; its unit is "yardsticks", which pyperf
+shows as seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+BLOCKS = 6
+
+Clock = Callable[[], float]
+# Does the operation n times and returns what the clock says it took, in seconds.
+Measured = Callable[[int, Clock], float]
+
+# What a test of the gate plants: a share by which every piece of gated work is made longer.
+PLANT = float(os.environ.get("GRAPHFLOW_BENCH_PLANT", "0"))
+
+
+def deque_pair(n: int, clock: Clock) -> float:
+    """The yardstick of queues and hops: one append and one popleft of a deque."""
+    queue: deque[int] = deque()
+    put, get = queue.append, queue.popleft
+    began = clock()
+    for _ in range(n):
+        put(1)
+        get()
+    return clock() - began
+
+
+class _Empty:
+    def method(self) -> None:
+        """Does nothing."""
+
+
+def method_call(n: int, clock: Clock) -> float:
+    """The yardstick of Python calls: one call of an empty method."""
+    call = _Empty().method
+    began = clock()
+    for _ in range(n):
+        call()
+    return clock() - began
+
+
+def ratio(work: Measured, works: int, yard: Measured, yards: int, clock: Clock) -> float:
+    """Cost of one operation of `work`, in operations of `yard`."""
+    blocks = []
+    planted = int(works * PLANT)
+    for _ in range(BLOCKS):
+        standard = yard(yards, clock)
+        spent = work(works, clock) + work(works + 2 * planted, clock)
+        standard += yard(yards, clock)
+        blocks.append((spent / works) / (standard / yards))
+    return statistics.median(blocks)
+
+
+def add_ratio(
+    runner: Any,
+    name: str,
+    work: Measured,
+    works: int,
+    *,
+    yard: Measured = deque_pair,
+    yards: int = 50_000,
+    clock: Clock = time.thread_time,
+    gated: bool = True,
+) -> None:
+    """Add the benchmark `name` to a pyperf Runner: what `work` costs in operations of `yard`.
+
+    `works` and `yards` are the operations of one slice; choose them so that both take 2 to 10 ms. `clock` is
+    time.thread_time where all the work is done by the calling thread, time.process_time where it is done by a worker
+    while the caller waits. `gated` benchmarks are held to the baseline; others are reported.
+    """
+
+    def measure(loops: int) -> float:
+        return sum(ratio(work, works, yard, yards, clock) for _ in range(loops))
+
+    runner.bench_time_func(name, measure, metadata={"figure": "ratio", "gated": "yes" if gated else "no"})

@@ -1,6 +1,7 @@
 # The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing
 # here holds a lock but to copy the counts.
 
+cimport cython
 from cpython.unicode cimport PyUnicode_FromObject
 from libc.stdint cimport int64_t
 
@@ -42,6 +43,7 @@ from graphflow.errors import EdgeClosed, SchedulerStateError
 from graphflow.stats import EdgeStats
 
 cdef Py_ssize_t LARGEST = 2**62
+cdef object OK = put_result(VERDICT_OK)     # at hand, for the answer that nearly every put gets
 
 
 cdef Py_ssize_t positive(object value, str name) except -1:
@@ -216,6 +218,9 @@ cdef class Edge(CheckedQueue):
 
     # ---------------------------------------------------------------------------------------- what comes in
 
+    @cython.binding(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format('clinic')
     def try_put(self, item, policy=None):
         """Put without waiting; returns a PutResult (BLOCKED: refused, the item stays yours).
 
@@ -227,11 +232,11 @@ cdef class Edge(CheckedQueue):
             self.check_put_policy(policy)
         if policy is None and not self.wraps and self.spec is None and item is not None and not is_control(item):
             if self.put_plain(item):        # nothing to check, nothing to wrap
-                return put_result(VERDICT_OK)
+                return OK
         held = self.prepare(item)
         if policy is None and self.spec is not None and not self.wraps and not is_control(item):
             if self.put_plain(held):
-                return put_result(VERDICT_OK)
+                return OK
         answer = self.offer(held, is_control(item), policy, NULL, False, True)
         if answer == ANSWER_CLOSED:
             raise EdgeClosed(f"{self.id} is closed: it takes no more items")
@@ -346,6 +351,9 @@ cdef class Edge(CheckedQueue):
 
     # ---------------------------------------------------------------------------------------- what goes out
 
+    @cython.binding(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format('clinic')
     def try_get(self):
         """The next item, control messages first, or None if there is none."""
         item = self.take_plain() if not self.wraps else None

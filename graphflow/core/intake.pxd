@@ -1,4 +1,5 @@
 from graphflow.core.lease cimport LeasedQueue
+from graphflow.core.message cimport KIND_CONTROL, Message
 from graphflow.core.waiter cimport Wait
 
 cdef class CheckedQueue(LeasedQueue):
@@ -11,4 +12,5 @@ cdef class CheckedQueue(LeasedQueue):
     ) except -1
     cdef int offer_custom(self, object held, object policy, Wait* wait, bint want_room) except -1
 
-cdef bint is_control(object item) noexcept
+cdef inline bint is_control(object item) noexcept:
+    return type(item) is Message and (<Message>item).kind == KIND_CONTROL

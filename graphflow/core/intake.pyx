@@ -26,10 +26,6 @@ from graphflow.errors import SchemaError
 cdef Py_ssize_t LARGEST_ITEM = 2**40     # bytes, where no max_bytes bounds the sum: so many do not fit into memory
 
 
-cdef bint is_control(object item) noexcept:
-    return type(item) is Message and (<Message>item).kind == KIND_CONTROL
-
-
 cdef class CheckedQueue(LeasedQueue):
     """An edge's queue that knows what may come in, and by which policy."""
 

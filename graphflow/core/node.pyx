@@ -1,5 +1,7 @@
 # What every node inherits from the core: emit, and the tie to its place in a run.
 
+cimport cython
+
 from graphflow.core.call cimport Call
 from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport Context, here
@@ -10,6 +12,9 @@ from graphflow.errors import SchedulerStateError
 cdef class NodeBase:
     """Base of Node; use Node."""
 
+    @cython.binding(False)
+    @cython.embedsignature(True)
+    @cython.embedsignature.format('clinic')
     def emit(self, port, value):
         """Send a message or a payload from an output port to every edge there; returns a PutResult.
 

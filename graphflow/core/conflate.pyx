@@ -208,6 +208,8 @@ cdef int settle_with(
 ) noexcept:
     """Under the lock: commit a merge with the item at `position`, or say what is missing."""
     cdef PyObject** slot = queue.data.at(position)
+    if position < queue.batch:      # all that is here is in the consumer's hands
+        return queue.refuse(attempt.wait, attempt.want_room, False)
     if queue.claim == slot[0] and not attempt.ours:
         attempt.rounds += 1
         if queue.claim_thread == PyThread_get_thread_ident():
@@ -329,9 +331,9 @@ cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
     no_news(&news)
     acquire(queue.mu)
     queue.claim = NULL
-    queue.special &= ~CLAIMED
+    queue.show_claims()
     attempt.ours = False
-    if queue.data.count > 0:
+    if queue.takeable():
         queue.arrival(&news)
     if queue.special & KEYED and queue.ttl_ns > 0:
         queue.next_expiry_ns = 0            # the item may have expired while it was claimed

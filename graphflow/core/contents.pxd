@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport Clock
 from graphflow.core.keyindex cimport KeyIndex
-from graphflow.core.lock cimport DEBUG, Lock
+from graphflow.core.lock cimport DEBUG, Lock, peek
 from graphflow.core.port cimport PortSpec
 from graphflow.core.policy cimport PolicyKind
 from graphflow.core.queuetimes cimport QueueTimes
@@ -19,7 +19,7 @@ cdef enum Special:
     PUTTERS = 16            # `putters` is not empty, or one of them is `returning`
     LANE_PUTTERS = 32       # `lane_putters` is not empty
     GETTERS = 64            # `getters` is not empty
-    CLAIMED = 128           # `claim` is set
+    CLAIMED = 128           # `claim` or `batch` is set
     CONSUMER_IDLE = 256     # the consumer has seen the data empty and is told of the next item
     CONSUMER_LANE_IDLE = 512
     ROOM_WANTED = 1024      # the producer has seen the data full and is told of the next room
@@ -90,6 +90,8 @@ cdef class EdgeContents:
     cdef EdgeEnd producer
     cdef PyObject* claim        # item in the data that its putter is merging into for good; borrowed from its slot
     cdef unsigned long claim_thread
+    cdef Py_ssize_t batch       # the oldest items, so many, are in the consumer's hands; their slots hold None
+    cdef int64_t handed         # of those, how many its handler was called with; see lease.pyx
     cdef KeyIndex index         # of a keyed edge
     cdef int64_t head_sequence  # sequence number of the oldest item, on a keyed edge
     cdef int64_t next_expiry_ns  # no item of a keyed edge expires before
@@ -111,6 +113,20 @@ cdef class EdgeContents:
     cdef object size_of         # payload -> bytes, or None
     cdef int64_t ttl_ns         # 0: items do not expire
     cdef bint wraps             # slots of `data` hold an Entry
+
+    cdef inline bint takeable(self) noexcept:
+        # Under the lock: is there a data item that is nobody's yet?
+        return self.data.count > self.batch and self.data.at(self.batch)[0] != self.claim
+
+    cdef inline int64_t in_batch_handed(self) noexcept nogil:
+        # Under the lock: items that still lie here and were delivered.
+        return peek(self.handed) if self.batch > 0 else 0
+
+    cdef inline void show_claims(self) noexcept:
+        # Under the lock: set the bit to what holds.
+        self.special &= ~CLAIMED
+        if self.claim != NULL or self.batch > 0:
+            self.special |= CLAIMED
 
     cdef inline void unlock(self) noexcept:
         # Calls those that were rung and wait in an event loop: any Python may run, and the edge change, in here.

@@ -19,7 +19,7 @@
 #       cleared by the store that sees it. So an item never lies unseen, and a busy queue costs no telling.
 #   I5  The same for room: ROOM_WANTED is set by the very offer that finds the queue full, cleared by whoever makes
 #       room.
-#   I6  getters wait only while there is nothing to take (empty, or the head is claimed).
+#   I6  getters wait only while there is nothing to take (empty, all in a batch, or the first that is not is claimed).
 #   I7  Every reference changes place by swapping (see ring); what a section displaced is dropped after it.
 #   I8  Who was rung and is to be called stands in `rung` until it is called; the thread that rang is on its way to do
 #       so (deliver), or another has done it.
@@ -154,7 +154,13 @@ cdef class EdgeContents:
     # ======================================================================================== what goes out
 
     cdef void remove(self, PyObject** held, bint delivered) noexcept:
-        """Under the lock: take the oldest data item, to deliver it or not; `held` owned a None."""
+        """Under the lock: take the oldest data item that is in no batch, to deliver it or not; `held` owned a None."""
+        if self.batch > 0:              # all its slots hold None, so it does not matter which of them goes
+            held[0], self.data.at(self.batch)[0] = self.data.at(self.batch)[0], held[0]
+            self.data.drop_empty(1)
+            if self.times != NULL:
+                forget_marks(self.times)
+            return
         self.data.pop(held)
         if self.times != NULL and item_left(self.times):
             unmark(self.times, delivered, self.clock.now_ns())
@@ -182,10 +188,12 @@ cdef class EdgeContents:
         return count
 
     cdef bint claimed_within(self, Py_ssize_t count) noexcept:
-        """Under the lock: is one of the `count` oldest items claimed?"""
+        """Under the lock: may one of the `count` oldest items that are in no batch not be evicted?"""
         cdef Py_ssize_t position
+        if self.batch > 0 and self.data.count - self.batch < count:
+            return True
         if self.claim != NULL:
-            for position in range(count):
+            for position in range(self.batch, self.batch + count):
                 if self.data.at(position)[0] == self.claim:
                     return True
         return False
@@ -340,7 +348,7 @@ cdef class EdgeContents:
 
     cdef bint overdue(self) noexcept:
         """Under the lock: must expire() run before anything else is decided?"""
-        if self.ttl_ns == 0 or self.data.count == 0 or self.data.at(0)[0] == self.claim:
+        if self.ttl_ns == 0 or not self.takeable():
             return False
         if self.special & KEYED:
             return self.clock.now_ns() > self.next_expiry_ns
@@ -397,7 +405,7 @@ cdef class EdgeContents:
 
     cdef Py_ssize_t depth_peek(self) noexcept nogil:
         """Items here, data and lane: exact under the lock, else a moment old."""
-        return peek(self.data.count) + peek(self.lane.count)
+        return max(peek(self.data.count) - self.in_batch_handed(), <int64_t>0) + peek(self.lane.count)
 
     # ======================================================================================== debug builds
 
@@ -416,7 +424,8 @@ cdef class EdgeContents:
         require((self.special & LANE_PUTTERS != 0) == (self.lane_putters.first != NULL), "LANE_PUTTERS")
         require((self.special & GETTERS != 0) == (self.getters.first != NULL), "GETTERS")
         require((self.special & LANE != 0) == (self.lane.count > 0), "LANE")
-        require((self.special & CLAIMED != 0) == (self.claim != NULL), "CLAIMED")
+        require((self.special & CLAIMED != 0) == (self.claim != NULL or self.batch > 0), "CLAIMED")
+        require(0 <= self.batch <= self.data.count and (self.batch == 0 or not self.wraps), "batch")
         if self.times != NULL and self.times.marks > 0:
             position = self.times.due - self.times.left - 1
             require(0 <= position < self.data.count, "a marked item lies here")
@@ -427,7 +436,7 @@ cdef class EdgeContents:
         if self.special & LANE_PUTTERS:
             require(self.lane.count >= self.lane_limit, "I3 waiting putter fits the lane")
         if self.special & CONSUMER_IDLE:
-            require(self.data.count == 0 or self.data.at(0)[0] == self.claim, "I4 consumer not told")
+            require(not self.takeable(), "I4 consumer not told")
         require(not (self.special & CONSUMER_LANE_IDLE and self.lane.count > 0), "I4 consumer not told of control")
         wait = self.rung
         while wait != NULL:

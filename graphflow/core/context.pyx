@@ -8,7 +8,7 @@ cdef extern from *:
     #else
     #define GF_TLS_MODEL
     #endif
-    static thread_local GF_TLS_MODEL GfContext gf_here = {0, nullptr, nullptr, -1, 0, nullptr, nullptr};
+    static thread_local GF_TLS_MODEL GfContext gf_here = {0, nullptr, nullptr, -1, 0, nullptr, 0, nullptr};
     static inline GfContext *gf_here_address() { return &gf_here; }
     """
     Context* gf_here_address() noexcept nogil

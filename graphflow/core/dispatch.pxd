@@ -9,6 +9,7 @@ cdef class Dispatch(Calls):
     cdef void room(self, NodeState* node) noexcept
     cdef void open_input(self, InletState* inlet) noexcept
     cdef void input_closed(self, InletState* inlet) noexcept
+    cdef void tick_in(self, NodeState* node, int64_t after_ns) noexcept
     cdef void expect_room(self, NodeState* node, int64_t after_ns) noexcept
     cdef NodeState* next_turn(self, Crew* crew, bint woken, Stint* me) noexcept
     cdef Work choose(self, NodeState* node, InletState** inlet, int* quantum, int lanes_done, bint first) noexcept

@@ -105,6 +105,15 @@ cdef class Dispatch(Calls):
             self.wake_keeper(due)
         self.unlock()
 
+    cdef void tick_in(self, NodeState* node, int64_t after_ns) noexcept:
+        """A node that has no ticks of its own asks for one; there are none any more once the graph drains."""
+        cdef int64_t due = self.clock.now_ns() + after_ns
+        acquire(self.mu)
+        if self.phase == RUNNING and not node.masks & STOPPED:
+            self.timers.arm(&node.tick, due)
+            self.wake_keeper(due)
+        self.unlock()
+
     # ======================================================================================== turns
 
     cdef NodeState* next_turn(self, Crew* crew, bint woken, Stint* me) noexcept:

@@ -187,11 +187,14 @@ cdef class Edge(CheckedQueue):
         undelivered."""
         cdef Counts counts
         cdef Py_ssize_t data, lane, held_bytes, limit
+        cdef int64_t handed
         self.expire_now()
         acquire(self.mu)
         counts = self.counts
         counts.blocked_ns = self.blocked_ns()
-        data = self.data.count
+        handed = self.in_batch_handed()
+        counts.delivered += handed
+        data = self.data.count - handed
         lane = self.lane.count
         held_bytes = self.bytes
         limit = self.limit

@@ -23,6 +23,7 @@ from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring
 from graphflow.core.sender cimport Outlet
 from graphflow.core.staged cimport StagedCell
+from graphflow.core.steps cimport StepCell
 from graphflow.core.state cimport (
     CallState,
     DRAINING,
@@ -42,6 +43,7 @@ from graphflow.core.timers cimport NEVER
 from graphflow.errors import GraphValidationError
 from graphflow.latch import Latch
 from graphflow.node import Node
+from graphflow.nodes.steps import StepNode
 from graphflow.settings import is_async
 from graphflow.validation import ValidationIssue
 
@@ -124,6 +126,10 @@ cdef class Engine:
                 self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source], band)
         for cell in self.cells:
             cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
+            if cell.only_out is not None:
+                cell.only_outlets = cell.outs[cell.only_out]
+            if type(cell) is StepCell:
+                (<StepCell>cell).set_up(operator_of(cell))
         return 0
 
     cdef object hooks_of(self, str path, object node, int index):
@@ -415,7 +421,7 @@ cdef int release_cell(Cell cell) except -1:
 cdef Cell make_cell(object placed, NodeState* state, Engine engine, object config, bint on_loop):
     node = placed.node
     policy = node.error_policy or config.error_policy
-    cdef Cell cell = Cell()
+    cdef Cell cell = StepCell() if isinstance(node, StepNode) else Cell()
     if on_loop or node.max_concurrency > 1 or policy.kind == "retry":
         cell = make_staged(state, node, policy, on_loop, engine.new_random().random)
     cell.state = state
@@ -443,12 +449,19 @@ cdef Cell make_cell(object placed, NodeState* state, Engine engine, object confi
     state.drains = cell.has_drain
     if cell.is_source:
         state.pending |= HAS_SOURCE
-    if overrides(node, "on_tick"):
+    if overrides(node, "on_tick") and not isinstance(node, StepNode):      # which asks for its ticks one by one
         interval = node.tick_interval_ms or config.tick_interval_ms
         state.tick_interval_ns = <int64_t>(interval * 1e6)
         state.keeps_alive = len(node.inputs) == 0
         engine.dispatch.tickers += state.keeps_alive
     return cell
+
+
+cdef object operator_of(Cell cell):
+    """What a compiled step does with a message; in a simulation, as its hooks would have it."""
+    if cell.hooks is cell.node:
+        return cell.node.operator
+    return cell.node.operator.around(cell.hooks.around)
 
 
 cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop, object random):

@@ -41,6 +41,8 @@ cdef class Handler(Faults):
     cdef readonly bint source_failed
     cdef Timed* handling            # how long on_message takes; NULL where that is not measured
     cdef bint is_source             # the node defines produce(); fixed
+    cdef str inlet_port             # of a compiled step: where its present batch came in, and the band of that edge
+    cdef int inlet_level
 
     cdef inline int64_t timed_from(self) noexcept:
         # The time now, if this call is one that is timed; else 0.
@@ -59,6 +61,9 @@ cdef class Handler(Faults):
     cdef bint settle(
         self, object result, Message message, str port, int level, str hook, object span=*
     ) except -1
+    cdef Suspended suspend(
+        self, object generator, Message message, str port, int level, str hook, object span
+    )
     cdef bint is_generator(self, object result, str hook) except -1
     cdef int refuse_coroutine(self, object result, str hook) except -1
     cdef int drive(self, Suspended suspended, int quantum) except -1

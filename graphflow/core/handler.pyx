@@ -172,13 +172,19 @@ cdef class Handler(Faults):
         self, object result, Message message, str port, int level, str hook, object span=None
     ) except -1:
         """A hook returned something: a generator is driven (True), anything but a coroutine is ignored."""
-        cdef Suspended suspended
         if not self.is_generator(result, hook):
             self.handled += message is not None
             return False
-        suspended = Suspended()
+        self.drive(self.suspend(result, message, port, level, hook, span), self.state.batch_left)
+        return True
+
+    cdef Suspended suspend(
+        self, object generator, Message message, str port, int level, str hook, object span
+    ):
+        """Hold what a hook has still to emit."""
+        cdef Suspended suspended = Suspended()
         suspended.span = span
-        suspended.generator = result
+        suspended.generator = generator
         suspended.message = message
         suspended.port = port
         suspended.level = level
@@ -187,8 +193,7 @@ cdef class Handler(Faults):
             self.held_control = suspended
         else:
             self.held = suspended
-        self.drive(suspended, self.state.batch_left)
-        return True
+        return suspended
 
     cdef bint is_generator(self, object result, str hook) except -1:
         """What a hook returned: True for a generator; TypeError for a coroutine that nobody would run; anything else is

@@ -1,9 +1,9 @@
 from libc.stdint cimport int64_t
 
+from graphflow.core.batches cimport BatchQueue
 from graphflow.core.contents cimport EdgeEnd
-from graphflow.core.queue cimport EdgeQueue
 
-cdef class LeasedQueue(EdgeQueue):
+cdef class LeasedQueue(BatchQueue):
     cdef int resize(self, Py_ssize_t capacity) except -1
     cdef int shut(self) except -1
     cdef int reopen(self) except -1

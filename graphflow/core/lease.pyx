@@ -7,6 +7,7 @@ from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
+from graphflow.core.batches cimport BatchQueue
 from graphflow.core.contents cimport (
     CLOSED,
     CONSUMER_IDLE,
@@ -22,7 +23,6 @@ from graphflow.core.contents cimport (
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.losses cimport LOST_CLOSED, lost
-from graphflow.core.queue cimport EdgeQueue
 from graphflow.core.queuetimes cimport QueueTimes, forget_marks
 from graphflow.core.ring cimport Ring, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT
@@ -30,14 +30,14 @@ from graphflow.core.waiter cimport RETRY, SHUT
 cdef extern from *:
     """
     #define GF_SWAP_ENDS(queue, c, p) do { \
-        std::swap((queue)->__pyx_base.__pyx_base.consumer, (c)); \
-        std::swap((queue)->__pyx_base.__pyx_base.producer, (p)); } while (0)
+        std::swap((queue)->__pyx_base.__pyx_base.__pyx_base.consumer, (c)); \
+        std::swap((queue)->__pyx_base.__pyx_base.__pyx_base.producer, (p)); } while (0)
     """
     # The last two must be local variables: they own what they hold, and release what comes out after the lock.
     void swap_ends "GF_SWAP_ENDS" (LeasedQueue queue, EdgeEnd consumer, EdgeEnd producer) noexcept
 
 
-cdef class LeasedQueue(EdgeQueue):
+cdef class LeasedQueue(BatchQueue):
     """An edge's queue as a run holds it."""
 
     cdef int resize(self, Py_ssize_t capacity) except -1:
@@ -151,6 +151,7 @@ cdef class LeasedQueue(EdgeQueue):
         cdef KeyIndex index = new_index(data.size()) if self.index is not None else None
         cdef int64_t left
         acquire(self.mu)
+        self.void_batch()
         left = self.depth_peek() + deferred
         self.data.trade(data)
         self.lane.trade(lane)

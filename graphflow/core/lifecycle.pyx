@@ -333,8 +333,9 @@ cdef class Lifecycle(Readiness):
         poke(node.poke, 1)
         if timer.bit == HAS_TICK:
             self.recorder.note(TICK, now, -1, node.index, 0)
-            missed = (now - timer.due_ns) // max(node.tick_interval_ns, 1)
-            self.timers.arm(timer, timer.due_ns + (missed + 1) * node.tick_interval_ns)
+            if node.tick_interval_ns > 0:       # else it was asked for once, by tick_in()
+                missed = (now - timer.due_ns) // node.tick_interval_ns
+                self.timers.arm(timer, timer.due_ns + (missed + 1) * node.tick_interval_ns)
         self.refresh(node)
 
     cdef int64_t keeper_due(self, int64_t now) noexcept nogil:

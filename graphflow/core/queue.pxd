@@ -1,8 +1,28 @@
 from libc.stdint cimport int64_t
 
-from graphflow.core.contents cimport EdgeContents, News
+from graphflow.core.contents cimport (
+    ASKED,
+    BYTES,
+    CLAIMED,
+    CLOSED,
+    CONSUMER_IDLE,
+    GETTERS,
+    KEYED,
+    LANE,
+    PUTTERS,
+    REFUSED,
+    ROOM_WANTED,
+    TTL,
+    EdgeContents,
+    News,
+)
 from graphflow.core.policy cimport PolicyKind
 from graphflow.core.waiter cimport Wait
+
+cdef enum:
+    # special bits that take a put, or a take of data, off the fast path
+    PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED
+    TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED | REFUSED
 
 cdef class EdgeQueue(EdgeContents):
     # ---- the edge's part --------------------------------------------------------------------------------------------

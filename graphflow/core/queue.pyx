@@ -61,10 +61,6 @@ from graphflow.core.queuetimes cimport item_left, mark, unmark
 from graphflow.core.ring cimport Ring, list_items, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
 
-cdef enum:
-    # special bits that take a put, or a take of data, off the fast path
-    PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED
-    TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED | REFUSED
 
 
 cdef class EdgeQueue(EdgeContents):
@@ -257,7 +253,7 @@ cdef class EdgeQueue(EdgeContents):
             acquire(self.mu)
             again = self.overdue()
             if not again:
-                if self.data.count > 0 and self.data.at(0)[0] != self.claim:
+                if self.takeable():
                     self.remove(&got, True)
                     self.counts.delivered += 1
                     if self.special & TAKE_SLOW:
@@ -307,8 +303,7 @@ cdef class EdgeQueue(EdgeContents):
             if item is not None or wait == NULL:
                 return item
             acquire(self.mu)
-            missed = bool(self.special & LANE) or (
-                self.data.count > 0 and self.data.at(0)[0] != self.claim)
+            missed = bool(self.special & LANE) or self.takeable()
             if not missed and self.special & CLOSED and self.data.count == 0:
                 wait.state = SHUT
             elif not missed:
@@ -360,7 +355,7 @@ cdef class EdgeQueue(EdgeContents):
             unlist(wait)
             self.show_waiters()
         elif self.special & GETTERS and (
-            self.special & LANE or (self.data.count > 0 and self.data.at(0)[0] != self.claim)
+            self.special & LANE or self.takeable()
             or (self.special & CLOSED and self.data.count == 0)
         ):
             self.free_waiter(self.getters.first, RETRY)
@@ -375,7 +370,7 @@ cdef class EdgeQueue(EdgeContents):
         """Nanoseconds until the oldest item expires; -1 where none will."""
         cdef int64_t left = -1
         acquire(self.mu)
-        if self.ttl_ns > 0 and self.data.count > 0 and self.data.at(0)[0] != self.claim:
+        if self.ttl_ns > 0 and self.takeable():
             if self.special & KEYED:
                 left = self.next_expiry_ns - self.clock.now_ns()
             else:

@@ -40,6 +40,11 @@ cdef class Ring:
         self.head = (self.head + 1) & self.mask
         self.count -= 1
 
+    cdef inline void drop_empty(self, Py_ssize_t count) noexcept:
+        """The oldest `count` slots hold None already: they are free."""
+        self.head = (self.head + count) & self.mask
+        self.count -= count
+
     cdef void adopt(self, Ring larger) noexcept
     cdef void trade(self, Ring other) noexcept
 

@@ -1,3 +1,4 @@
+from cpython.object cimport PyObject
 from graphflow.core.call cimport Call
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
@@ -5,6 +6,14 @@ from graphflow.core.edge cimport Edge
 from graphflow.core.message cimport Message
 from graphflow.core.ring cimport Ring
 from graphflow.core.state cimport NodeState
+
+cdef extern from *:
+    """
+    #define GF_SWAP_CURRENT(sender, slot) do { PyObject *held_ = (slot); (slot) = (PyObject *)(sender)->current; \
+        (sender)->current = reinterpret_cast<decltype((sender)->current)>(held_); } while (0)
+    """
+    # `current` for the message that `slot` owns.
+    void swap_current "GF_SWAP_CURRENT" (Sender sender, PyObject* slot) noexcept
 
 cdef class Outlet(EdgeEnd):
     # An edge that leaves a node, and what its node emitted there that found no room. Only the worker inside the node
@@ -26,6 +35,7 @@ cdef class Sender:
     cdef dict outs                  # port -> tuple of its Outlets
     cdef readonly list outlets
     cdef str only_out               # the output port, where there is one
+    cdef tuple only_outlets         # its Outlets
     cdef Py_ssize_t outbox          # deferred data of all outlets
     cdef Py_ssize_t control_outbox
     cdef Py_ssize_t outbox_limit
@@ -42,6 +52,7 @@ cdef class Sender:
     cdef tuple outlets_of(self, object port)
     cdef Message as_message(self, object value, Message parent)
     cdef int send(self, Outlet outlet, Message message) except -1
+    cdef int send_on(self, tuple outlets, Message message) except -1
     cdef int send_all(self, tuple outlets, Message message) except -1
     cdef object overflow(self)
     cdef bint needs_outbox(self, Outlet outlet, object held, bint control) noexcept

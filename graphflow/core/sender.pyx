@@ -62,9 +62,7 @@ cdef class Sender:
         """Send to every edge of an output port; see NodeBase.emit."""
         cdef tuple outlets = self.outlets_of(port)
         cdef Message message = self.as_message(value, self.current)
-        if len(outlets) == 1:
-            return put_result(self.send(<Outlet>outlets[0], message))
-        return put_result(self.send_all(outlets, message))
+        return put_result(self.send_on(outlets, message))
 
     cdef tuple outlets_of(self, object port):
         cdef PyObject* found = NULL
@@ -128,6 +126,12 @@ cdef class Sender:
 
     # ======================================================================================== sending at once
 
+    cdef int send_on(self, tuple outlets, Message message) except -1:
+        """Send to every edge of a port."""
+        if len(outlets) == 1:
+            return self.send(<Outlet>outlets[0], message)
+        return self.send_all(outlets, message)
+
     cdef int send(self, Outlet outlet, Message message) except -1:
         """Send to one edge."""
         cdef Edge edge = outlet.edge
@@ -145,7 +149,7 @@ cdef class Sender:
         return self.deliver(outlet, held, control)
 
     cdef int send_all(self, tuple outlets, Message message) except -1:
-        """Send to every edge of a port: first all that can raise on any of them, then the copies."""
+        """Send to several edges: first all that can raise on any of them, then the copies."""
         cdef Outlet outlet
         cdef bint control = message.kind == KIND_CONTROL
         cdef int strongest = VERDICT_OK
@@ -287,7 +291,9 @@ cdef class Sender:
                     f"node {self.path!r} has the outputs {', '.join(self.outs)}: yield (port, payload), not a value of "
                     f"type {type(value).__name__}"
                 )
-        if call is None:
+        if call is None and self.only_outlets is not None:
+            self.send_on(self.only_outlets, self.as_message(value, self.current))
+        elif call is None:
             self.emit(port, value)
         else:
             self.keep(call, port, value)

@@ -179,14 +179,14 @@ cdef class RunRules(Rules):
         cdef Inlet inlet
         if edge.putters.first != NULL and edge.putters.first.fixed and edge.fits(edge.putters.first.size):
             return f"edge {edge.id} has room, and a putter waits for it: a wake-up was lost"
-        if edge.getters.first != NULL and edge.data.count + edge.lane.count > 0 and edge.claim == NULL:
+        if edge.getters.first != NULL and (edge.takeable() or edge.lane.count > 0):
             return f"edge {edge.id} holds {edge.data.count} items, and a getter waits for one: a wake-up was lost"
         if not inside:
             return None
         inlet = self.engine.inlets[edge.id]
         if inlet.state.node.running > 0 or inlet.state.node.masks & STOPPED:
             return None
-        if edge.data.count > 0 and not inlet.state.queued and edge.claim == NULL:
+        if edge.takeable() and not inlet.state.queued:
             return f"edge {edge.id} holds {edge.data.count} items that its node was not told of"
         if edge.lane.count > 0 and not inlet.state.lane_queued:
             return f"edge {edge.id} holds {edge.lane.count} control messages that its node was not told of"

@@ -68,7 +68,7 @@ cdef object see_edge(Engine engine, object link):
     acquire(edge.mu)
     depth = edge.depth_peek()
     limit = edge.limit
-    taken = edge.counts.delivered + edge.counts.replaced + edge.counts.expired
+    taken = edge.counts.delivered + edge.in_batch_handed() + edge.counts.replaced + edge.counts.expired
     dropped = edge.counts.dropped_closed
     edge.unlock()
     source = None if link.source is None else engine.cells[link.source].path

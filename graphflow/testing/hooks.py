@@ -46,6 +46,15 @@ class Hooks:
         self._world.message_begins(self._index, msg.is_data())
         return self._run("on_message", self._node.on_message, port, msg, faulty=True)
 
+    def around(self, function: Callable[[Any], object]) -> Callable[[Any], object]:
+        """The function of a compiled step, as on_message is called."""
+
+        def step(payload: Any) -> object:
+            self._world.message_begins(self._index, data=True)
+            return self._run("on_message", function, payload, faulty=True)
+
+        return step
+
     def on_tick(self) -> object:
         """As the node's."""
         return self._run("on_tick", self._node.on_tick, faulty=True)

@@ -1,0 +1,92 @@
+# Batches: how a compiled step takes many messages from its edge in one critical section.
+#
+# What the step has claimed is out of the slots, in a list of the step's, which the garbage collector sees. The slots
+# hold None and count as taken up until the release, so bounds and depth are what they would be. The one who claims is
+# the worker inside the consumer, and one is at a time. Whoever else takes from the edge meanwhile gets what comes after
+# the batch.
+#
+# `handed` counts the claimed items whose handler was called. Only the claimer counts it up (hand_over), without the
+# lock; others read it to tell what was delivered from what is queued.
+#
+# A stop that clears the edge out under the claimer (its handler hangs, or its node is stopped by its own error policy)
+# voids the batch: what was handed over counts as delivered, the rest as all else that lies there, and the claimer's
+# next hand_over fails, so that it handles nothing more. With the GIL the two never overlap; without it both are atomic
+# operations on one word, so that each item is either handed over or void.
+
+from cpython.object cimport PyObject
+
+from graphflow.core.contents cimport CLAIMED, CLOSED, CONSUMER_IDLE, GETTERS, News, no_news
+from graphflow.core.lock cimport acquire
+from graphflow.core.queue cimport TAKE_SLOW, EdgeQueue
+from graphflow.core.queuetimes cimport item_left, unmark
+from graphflow.core.ring cimport list_items
+from graphflow.core.waiter cimport RETRY
+
+
+cdef class BatchQueue(EdgeQueue):
+    """An edge's queue that gives batches away."""
+
+    cdef Py_ssize_t claim_batch(self, list room, Py_ssize_t most) noexcept:
+        """Claim up to `most` of the oldest items, but no more than half the capacity, so that the producer has slots
+        meanwhile. They are swapped into `room`, whose slots hold None; answers how many."""
+        cdef PyObject** cells = list_items(room)
+        cdef PyObject** slot
+        cdef Py_ssize_t count = 0
+        cdef Py_ssize_t position
+        acquire(self.mu)
+        if not self.special & CLAIMED:
+            count = min(min(most, self.data.count), max(self.limit // 2, <Py_ssize_t>1))
+            for position in range(count):
+                slot = self.data.at(position)
+                slot[0], cells[position] = cells[position], slot[0]
+            self.batch = count
+            self.handed = 0
+            self.show_claims()
+        self.unlock_plain()
+        return count
+
+    cdef bint release_batch(self, list room, Py_ssize_t claimed, Py_ssize_t done) except -1:
+        """Of the batch `done` items were handled: their slots are free, the rest is queued as it was. True: nothing is
+        left, and the consumer is told of what comes next."""
+        cdef PyObject** cells = list_items(room)
+        cdef PyObject** slot
+        cdef Py_ssize_t position
+        cdef News news
+        cdef bint starved = False
+        cdef bint dry = False
+        no_news(&news)
+        acquire(self.mu)
+        if self.batch > 0:              # else it is void
+            for position in range(done, claimed):
+                slot = self.data.at(position)
+                slot[0], cells[position] = cells[position], slot[0]
+            for position in range(done if self.times != NULL else 0):
+                if item_left(self.times):
+                    unmark(self.times, True, self.clock.now_ns())
+            self.data.drop_empty(done)
+            self.counts.delivered += done
+            self.batch = 0
+            self.show_claims()
+            if self.special & TAKE_SLOW:
+                self.room_made(&news)
+                starved = self.starved()
+            if self.special & GETTERS and (self.takeable() or self.special & CLOSED):
+                self.free_waiter(self.getters.first, RETRY)
+            dry = self.data.count == 0
+            if dry:
+                self.special |= CONSUMER_IDLE
+        self.unlock()
+        if starved:
+            self.settle()
+        self.tell(&news)
+        return dry
+
+    cdef void void_batch(self) noexcept:
+        """Under the lock: the consumer has lost its batch, if it has one."""
+        cdef int64_t handed
+        if self.batch > 0:
+            handed = void_handed(self.handed)
+            self.data.drop_empty(handed)
+            self.counts.delivered += handed
+            self.batch = 0
+            self.show_claims()

@@ -1,0 +1,36 @@
+# What compiled steps do with a message. See operators.pyx.
+from graphflow.core.handler cimport Handler
+from graphflow.core.message cimport Message
+from libc.stdint cimport int64_t
+
+cdef enum Applied:
+    HANDLED                 # and so is the message
+    SUSPENDED               # the node holds what is left of it
+
+cdef class Operator:
+    cdef readonly object function       # the user's; fixed
+
+    # `outlets` are the edges that leave; `in_place`: the message is nobody else's and may become its own result
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *
+
+cdef class Map(Operator):
+    cdef bint skips_none                # a None is no result: nothing is sent
+
+cdef class Filter(Operator):
+    pass
+
+cdef class FlatMap(Operator):
+    pass
+
+cdef class Sink(Operator):
+    pass
+
+cdef class Batch(Operator):
+    # Only the worker inside the node touches it.
+    cdef readonly Py_ssize_t size       # payloads that make a batch; fixed
+    cdef int64_t timeout_ns             # after which an incomplete one is sent, 0 for never; fixed
+    cdef list collected
+    cdef int64_t began_ns               # when the first of `collected` came
+    cdef bint timed                     # a tick is on its way
+
+    cdef list collect(self, Handler cell, object payload)

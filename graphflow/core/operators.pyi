@@ -1,0 +1,48 @@
+from collections.abc import Callable
+from typing import Any, Self
+
+from graphflow.core.node import NodeBase
+
+class Operator:
+    """What a compiled step does with one message."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None: ...
+    @property
+    def function(self) -> Callable[[Any], Any]: ...
+    def around(self, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Self:
+        """The same kind of operator, with the function that `wrap` makes of this one's."""
+
+class Map(Operator):
+    """Sends what the function makes of a payload."""
+
+    def __init__(self, function: Callable[[Any], Any], skips_none: bool = False) -> None: ...
+
+class Filter(Operator):
+    """Sends on the messages whose payloads the function finds true."""
+
+class FlatMap(Operator):
+    """Sends each value of what the function makes of a payload."""
+
+class Sink(Operator):
+    """Calls the function, and sends nothing."""
+
+class Batch(Operator):
+    """Sends lists of payloads: full ones, or what there is when the first of them has waited for the timeout."""
+
+    def __init__(self, size: int, timeout_ns: int) -> None: ...
+    @property
+    def size(self) -> int: ...
+    def add(self, node: NodeBase, payload: Any) -> list[Any] | None:
+        """Add a payload; the batch, if it is full now."""
+
+    def due(self, node: NodeBase) -> list[Any] | None:
+        """On a tick: the batch if it is due, else None; then another tick comes when it is."""
+
+    def take(self) -> list[Any]:
+        """What has been collected; empty from here on."""
+
+    def reset(self) -> None:
+        """Before a run: forget the one before."""
+
+def rest_of(values: Any) -> Any:
+    """What an iterator has left, as a generator."""

@@ -1,0 +1,152 @@
+# What compiled steps do with a message: one class for each kind of operator. See steps.pyx for the loop around them.
+#
+# An operator is called by the worker inside its node, with the GIL and no lock held. What it raises is the node's error,
+# as if on_message had raised it. It sends at once and never waits: what finds no room is in the outbox, and the loop
+# stops there.
+#
+# A map whose message nobody else holds puts its result into that same message instead of making another: the headers
+# are carried over by staying where they are. It is done only where nothing after it can raise, so that a message that
+# failed still holds what it came with.
+
+from graphflow.core.handler cimport Handler, Suspended
+from graphflow.core.lock cimport peek
+from graphflow.core.message cimport KIND_DATA, Message
+from graphflow.core.node cimport NodeBase
+
+cdef enum:
+    VALUES_IN_A_ROW = 64    # of one flat map's result, before its node looks up
+
+
+cdef class Operator:
+    """What a compiled step does with one message; see the declarations."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def around(self, wrap):
+        """The same kind of operator, with the function that `wrap` makes of this one's."""
+        return type(self)(wrap(self.function))
+
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+        raise NotImplementedError
+
+
+cdef class Map(Operator):
+    """Sends what the function makes of a payload."""
+
+    def __init__(self, function, skips_none=False):
+        Operator.__init__(self, function)
+        self.skips_none = skips_none
+
+    def around(self, wrap):
+        return Map(wrap(self.function), self.skips_none)
+
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+        value = self.function(message.payload)
+        if value is None and self.skips_none:
+            return HANDLED
+        if in_place and value is not None and type(value) is not Message:
+            message.payload = value
+            message.meta = None
+            cell.send_on(outlets, message)
+        else:
+            cell.send_on(outlets, cell.as_message(value, message))
+        return HANDLED
+
+
+cdef class Filter(Operator):
+    """Sends on the messages whose payloads the function finds true."""
+
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+        if self.function(message.payload):
+            cell.send_on(outlets, message)
+        return HANDLED
+
+
+cdef class FlatMap(Operator):
+    """Sends each value of what the function makes of a payload."""
+
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+        cdef int sent = 0
+        cdef Suspended rest
+        values = iter(self.function(message.payload))
+        for value in values:
+            cell.send_on(outlets, cell.as_message(value, message))
+            sent += 1
+            if cell.outbox > 0 or sent == VALUES_IN_A_ROW or peek(cell.state.poke) != 0:
+                rest = cell.suspend(rest_of(values), message, cell.inlet_port, cell.inlet_level, "on_message", None)
+                rest.has_deferred = cell.outbox > 0
+                cell.show_held()
+                return SUSPENDED
+        return HANDLED
+
+
+def rest_of(values):
+    """What an iterator has left, as a generator: what is thrown into it ends it."""
+    yield from values
+
+
+cdef class Sink(Operator):
+    """Calls the function, and sends nothing."""
+
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+        self.function(message.payload)
+        return HANDLED
+
+
+cdef class Batch(Operator):
+    """Sends lists of payloads: full ones, or what there is when the first of them has waited for the timeout."""
+
+    def __init__(self, size, timeout_ns):
+        Operator.__init__(self, None)
+        self.size = size
+        self.timeout_ns = timeout_ns
+        self.collected = []
+
+    def around(self, wrap):
+        return self         # it has no function of the user's
+
+    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+        cdef list full = self.collect(cell, message.payload)
+        if full is not None:
+            cell.send_on(outlets, cell.as_message(full, message))
+        return HANDLED
+
+    cdef list collect(self, Handler cell, object payload):
+        """Add a payload; the batch, if it is full now."""
+        self.collected.append(payload)
+        if len(self.collected) >= self.size:
+            return self.take()
+        if self.timeout_ns > 0 and len(self.collected) == 1:
+            self.began_ns = cell.dispatch.clock.now_ns()
+            if not self.timed:      # else that tick finds out when this batch began
+                self.timed = True
+                cell.dispatch.tick_in(cell.state, self.timeout_ns)
+        return None
+
+    def add(self, NodeBase node, payload):
+        """The same, for on_message of its node."""
+        return self.collect(node.cell, payload)
+
+    def due(self, NodeBase node):
+        """On a tick: the batch if it is due, else None; then another tick comes when it is."""
+        cdef int64_t left = self.began_ns + self.timeout_ns - node.cell.dispatch.clock.now_ns()
+        self.timed = False
+        if not self.collected:
+            return None
+        if left > 0:
+            self.timed = True
+            node.cell.dispatch.tick_in(node.cell.state, left)
+            return None
+        return self.take()
+
+    def take(self):
+        """What has been collected; empty from here on."""
+        cdef list taken = self.collected
+        self.collected = []
+        return taken
+
+    def reset(self):
+        """Before a run: forget the one before."""
+        self.collected = []
+        self.timed = False

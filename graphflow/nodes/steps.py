@@ -1,0 +1,174 @@
+"""Nodes around one function, whose step is compiled: what the factories make.
+
+A run handles their messages in the compiled loop of `graphflow.core.steps`, by their `operator`. Each class also says
+in `on_message` what that operator does. A run calls it where there is no fast way: for traced messages and control, on
+edges that wrap what they hold, for a node that retries or runs several messages at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from typing import Any
+
+from graphflow.core.message import Message
+from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink
+from graphflow.logs import say
+from graphflow.node import Node, PortDeclaration
+
+log = logging.getLogger("graphflow.node")
+
+
+class StepNode(Node):
+    """A node with one input and at most one output, and a function between them."""
+
+    operator: Operator
+
+    def __init__(self, name: str, operator: Operator, ins: PortDeclaration, outs: PortDeclaration | tuple[()]) -> None:
+        super().__init__(name, ins, outs)
+        self.operator = operator
+        self._out = self.outputs[0].name if self.outputs else ""
+
+    def _send(self, value: object) -> None:
+        self.emit(self._out, value)
+
+
+class MapNode(StepNode):
+    """Sends what the function makes of each payload."""
+
+    def __init__(self, name: str, fn: Callable[[Any], object], ins: PortDeclaration, outs: PortDeclaration) -> None:
+        super().__init__(name, Map(fn), ins, outs)
+
+    def on_message(self, port: str, msg: Message) -> None:
+        """Sends the result, other messages unchanged."""
+        self._send(self.operator.function(msg.payload) if msg.is_data() else msg)
+
+
+class FunctionNode(StepNode):
+    """Sends what the function makes of each payload, unless that is None."""
+
+    def __init__(
+        self, name: str, fn: Callable[[Any], object], ins: PortDeclaration, outs: PortDeclaration | tuple[()]
+    ) -> None:
+        super().__init__(name, Map(fn, skips_none=True) if outs != () else Sink(fn), ins, outs)
+
+    def on_message(self, port: str, msg: Message) -> None:
+        """Sends the result, other messages unchanged."""
+        value = self.operator.function(msg.payload) if msg.is_data() else msg
+        if value is not None and self.outputs:
+            self._send(value)
+
+
+class FilterNode(StepNode):
+    """Sends on the messages whose payloads the predicate finds true."""
+
+    def __init__(self, name: str, predicate: Callable[[Any], object], ins: PortDeclaration) -> None:
+        super().__init__(name, Filter(predicate), ins, "out")
+
+    def on_message(self, port: str, msg: Message) -> None:
+        """Sends it on or not, other messages always."""
+        if not msg.is_data() or self.operator.function(msg.payload):
+            self._send(msg)
+
+
+class FlatMapNode(StepNode):
+    """Sends each value of the iterable that the function makes of a payload."""
+
+    def __init__(
+        self, name: str, fn: Callable[[Any], Iterable[Any]], ins: PortDeclaration, outs: PortDeclaration
+    ) -> None:
+        super().__init__(name, FlatMap(fn), ins, outs)
+
+    def on_message(self, port: str, msg: Message) -> Iterator[Any] | None:
+        """Sends the values, other messages unchanged."""
+        if msg.is_data():
+            return (value for value in self.operator.function(msg.payload))
+        self._send(msg)
+        return None
+
+
+class SinkNode(StepNode):
+    """Calls the function with each payload."""
+
+    def __init__(self, name: str, fn: Callable[[Any], object], ins: PortDeclaration) -> None:
+        super().__init__(name, Sink(fn), ins, ())
+
+    def on_message(self, port: str, msg: Message) -> None:
+        """Calls it; other messages end here."""
+        if msg.is_data():
+            self.operator.function(msg.payload)
+
+
+class BatchNode(StepNode):
+    """Collects payloads and sends lists of them."""
+
+    operator: Batch
+
+    def __init__(self, name: str, size: int, timeout_s: float | None, ins: PortDeclaration) -> None:
+        super().__init__(name, Batch(size, 0 if timeout_s is None else max(1, int(timeout_s * 1e9))), ins, "out")
+
+    def on_start(self) -> None:
+        """Begins with nothing."""
+        self.operator.reset()
+
+    def on_message(self, port: str, msg: Message) -> None:
+        """Adds the payload, and sends the batch if it is full; other messages unchanged, at once."""
+        full = self.operator.add(self, msg.payload) if msg.is_data() else msg
+        if full is not None:
+            self._send(full)
+
+    def on_tick(self) -> None:
+        """Sends the batch if its time has come."""
+        due = self.operator.due(self)
+        if due is not None:
+            self._send(due)
+
+    def on_drain(self) -> None:
+        """Sends what there is."""
+        rest = self.operator.take()
+        if rest:
+            self._send(rest)
+
+    def on_stop(self) -> None:
+        """Says what a stop without drain has left here."""
+        left = len(self.operator.take())
+        if left:
+            say(
+                log, "batch_left", "node %s: stopped without a drain; %d payloads that it had collected are not sent",
+                self.name, left, node=self.name, count=left,
+            )
+
+
+class AsyncNode(Node):
+    """Awaits a coroutine function for each payload, and does with the result what `finish` says."""
+
+    def __init__(
+        self,
+        name: str,
+        fn: Callable[[Any], Awaitable[Any]],
+        finish: Callable[[AsyncNode, Message, Any], None],
+        ins: PortDeclaration,
+        outs: PortDeclaration | tuple[()],
+    ) -> None:
+        super().__init__(name, ins, outs)
+        self._fn = fn
+        self._finish = finish
+
+    async def on_message(self, port: str, msg: Message) -> None:
+        """Handles the result, passes other messages on."""
+        if msg.is_data():
+            self._finish(self, msg, await self._fn(msg.payload))
+        elif self.outputs:
+            self.emit(self.outputs[0].name, msg)
+
+
+class SourceNode(Node):
+    """Sends each item of an iterable."""
+
+    def __init__(self, name: str, items: Iterable[Any] | Callable[[], Iterable[Any]], outs: PortDeclaration) -> None:
+        super().__init__(name, (), outs)
+        self._items = items
+
+    def produce(self) -> Iterator[Any]:
+        """The items; of a function, those of a new call each run."""
+        return iter(self._items() if callable(self._items) else self._items)

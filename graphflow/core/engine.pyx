@@ -126,8 +126,7 @@ cdef class Engine:
                 self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source], band)
         for cell in self.cells:
             cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
-            if cell.only_out is not None:
-                cell.only_outlets = cell.outs[cell.only_out]
+            set_only_outlets(cell)
             if type(cell) is StepCell:
                 (<StepCell>cell).set_up(operator_of(cell))
         return 0
@@ -512,6 +511,19 @@ cdef Outlet make_outlet(object link, Cell cell, int band):
     cell.outlets.append(outlet)
     cell.outs[outlet.edge.source_port].append(outlet)
     return outlet
+
+
+cdef int set_only_outlets(Cell cell) except -1:
+    """When all edges are known: where a node sends that has one output, or none."""
+    cdef Outlet outlet
+    if cell.only_out is None and cell.outs:
+        return 0
+    cell.only_outlets = cell.outs.get(cell.only_out, ())
+    if len(cell.only_outlets) == 1:
+        outlet = cell.only_outlets[0]
+        if outlet.edge.spec is None and not outlet.edge.wraps:
+            cell.plain = outlet
+    return 0
 
 
 cdef bint overrides(object node, str hook) except -1:

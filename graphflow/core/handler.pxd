@@ -3,6 +3,7 @@ from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.faults cimport Faults
 from graphflow.core.histogram cimport Timed, sampled
+from graphflow.core.lock cimport peek
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport InletState
 from libc.stdint cimport int64_t
@@ -50,9 +51,15 @@ cdef class Handler(Faults):
             return self.dispatch.clock.now_ns()
         return 0
 
+    cdef inline bint interrupted(self, int level) noexcept:
+        # At a message boundary: must the worker look up from what it is doing?
+        return (
+            self.outbox > 0 or self.control_outbox > 0 or self.held is not None or self.held_control is not None
+            or peek(self.state.poke) != 0 or peek(self.state.crew.urgent) > level
+        )
+
     cdef int handle_timed(self, str port, object item, int level) except -1
     cdef void timed_until_now(self, int64_t from_ns) noexcept
-    cdef bint interrupted(self, int level) noexcept
     cdef int take_data(self, Inlet inlet, int quantum) except -1
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level, object span) except -1

@@ -75,13 +75,6 @@ cdef class Handler(Faults):
         """A call has ended that timed_from() gave a time for."""
         record(&self.handling.times, self.dispatch.clock.now_ns() - from_ns)
 
-    cdef bint interrupted(self, int level) noexcept:
-        """At a message boundary: must the worker look up from what it is doing?"""
-        return (
-            self.outbox > 0 or self.control_outbox > 0 or self.held is not None or self.held_control is not None
-            or peek(self.state.poke) != 0 or peek(self.state.crew.urgent) > level
-        )
-
     cdef int take_data(self, Inlet inlet, int quantum) except -1:
         """Handle up to `quantum` data messages of one input; returns how many. `until` is the one that is timed: kept
         here, as a look at memory for each message costs a fiftieth of a hop; so is whether calls are traced."""

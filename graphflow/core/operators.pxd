@@ -10,8 +10,8 @@ cdef enum Applied:
 cdef class Operator:
     cdef readonly object function       # the user's; fixed
 
-    # `outlets` are the edges that leave; `in_place`: the message is nobody else's and may become its own result
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *
+    # `in_place`: the message is nobody else's and may become its own result
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *
 
 cdef class Map(Operator):
     cdef bint skips_none                # a None is no result: nothing is sent

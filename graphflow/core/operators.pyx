@@ -27,7 +27,7 @@ cdef class Operator:
         """The same kind of operator, with the function that `wrap` makes of this one's."""
         return type(self)(wrap(self.function))
 
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
         raise NotImplementedError
 
 
@@ -41,37 +41,37 @@ cdef class Map(Operator):
     def around(self, wrap):
         return Map(wrap(self.function), self.skips_none)
 
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
         value = self.function(message.payload)
         if value is None and self.skips_none:
             return HANDLED
         if in_place and value is not None and type(value) is not Message:
             message.payload = value
             message.meta = None
-            cell.send_on(outlets, message)
+            cell.pass_on(message)
         else:
-            cell.send_on(outlets, cell.as_message(value, message))
+            cell.pass_on(cell.as_message(value, message))
         return HANDLED
 
 
 cdef class Filter(Operator):
     """Sends on the messages whose payloads the function finds true."""
 
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
         if self.function(message.payload):
-            cell.send_on(outlets, message)
+            cell.pass_on(message)
         return HANDLED
 
 
 cdef class FlatMap(Operator):
     """Sends each value of what the function makes of a payload."""
 
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
         cdef int sent = 0
         cdef Suspended rest
         values = iter(self.function(message.payload))
         for value in values:
-            cell.send_on(outlets, cell.as_message(value, message))
+            cell.pass_on(cell.as_message(value, message))
             sent += 1
             if cell.outbox > 0 or sent == VALUES_IN_A_ROW or peek(cell.state.poke) != 0:
                 rest = cell.suspend(rest_of(values), message, cell.inlet_port, cell.inlet_level, "on_message", None)
@@ -89,7 +89,7 @@ def rest_of(values):
 cdef class Sink(Operator):
     """Calls the function, and sends nothing."""
 
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
         self.function(message.payload)
         return HANDLED
 
@@ -106,10 +106,10 @@ cdef class Batch(Operator):
     def around(self, wrap):
         return self         # it has no function of the user's
 
-    cdef Applied apply(self, Handler cell, tuple outlets, Message message, bint in_place) except *:
+    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
         cdef list full = self.collect(cell, message.payload)
         if full is not None:
-            cell.send_on(outlets, cell.as_message(full, message))
+            cell.pass_on(cell.as_message(full, message))
         return HANDLED
 
     cdef list collect(self, Handler cell, object payload):

@@ -3,7 +3,7 @@ from graphflow.core.call cimport Call
 from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
-from graphflow.core.message cimport Message
+from graphflow.core.message cimport KIND_CONTROL, Message
 from graphflow.core.ring cimport Ring
 from graphflow.core.state cimport NodeState
 
@@ -35,7 +35,8 @@ cdef class Sender:
     cdef dict outs                  # port -> tuple of its Outlets
     cdef readonly list outlets
     cdef str only_out               # the output port, where there is one
-    cdef tuple only_outlets         # its Outlets
+    cdef tuple only_outlets         # its Outlets; None where there are several outputs
+    cdef Outlet plain               # the only one of them, if its edge neither checks nor wraps what it is given
     cdef Py_ssize_t outbox          # deferred data of all outlets
     cdef Py_ssize_t control_outbox
     cdef Py_ssize_t outbox_limit
@@ -44,6 +45,15 @@ cdef class Sender:
     cdef Message current            # the message being handled: what is emitted inherits its headers
 
     cdef Py_ssize_t kept            # copies that open calls keep; atomic, as several workers may be inside
+
+    cdef inline int pass_on(self, Message message) except -1:
+        # Send from the only output: at once where nothing can go wrong.
+        if (
+            self.plain is not None and self.plain.deferred.count == 0 and message.kind != KIND_CONTROL
+            and self.plain.edge.put_plain(message)
+        ):
+            return 0
+        return self.send_on(self.only_outlets, message)
 
     cdef object emit(self, object port, object value)
     cdef object keep(self, Call call, object port, object value)

@@ -292,7 +292,7 @@ cdef class Sender:
                     f"type {type(value).__name__}"
                 )
         if call is None and self.only_outlets is not None:
-            self.send_on(self.only_outlets, self.as_message(value, self.current))
+            self.pass_on(self.as_message(value, self.current))
         elif call is None:
             self.emit(port, value)
         else:

@@ -24,12 +24,10 @@ from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport Context, here
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Handler, Inlet
-from graphflow.core.histogram cimport redraw
-from graphflow.core.lock cimport peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
 from graphflow.core.operators cimport HANDLED, Operator
 from graphflow.core.ring cimport list_items
-from graphflow.core.sender cimport Outlet, swap_current
+from graphflow.core.sender cimport swap_current
 
 cdef extern from *:
     """
@@ -50,16 +48,11 @@ cdef enum:
 cdef class StepCell(Cell):
     """A node in a run whose step is compiled; see the declarations."""
 
-    cdef int set_up(self, Operator operator) except -1:
+    cdef int set_up(self, Operator step) except -1:
         """When the run is wired."""
-        cdef Outlet outlet
-        self.operator = operator
+        self.step = step
         self.room = [None] * ROOM
         self.switch_ns = <int64_t>(sys.getswitchinterval() * 1e9)
-        self.leaving = self.only_outlets if self.only_outlets is not None else ()
-        if len(self.leaving) == 1:
-            outlet = self.leaving[0]
-            self.plain = outlet.edge.spec is None and not outlet.edge.wraps
         return 0
 
     cdef int take_data(self, Inlet inlet, int quantum) except -1:
@@ -92,59 +85,63 @@ cdef class StepCell(Cell):
 
     cdef int run_batch(self, Inlet inlet, int claimed) except -1:
         """Handle the claimed messages until something ends the batch; returns how many were handled."""
-        cdef PyObject** cells = list_items(self.room)
-        cdef int until = self.handling.sampler.countdown if self.handling != NULL else 0
         cdef int done = 0
-        cdef int look = 1
-        cdef int64_t began_ns = self.dispatch.clock.now_ns()
-        cdef int64_t spent_ns
-        while done < claimed and hand_over(inlet.edge.handed):
-            if type(<object>cells[done]) is Message:
-                swap_current(self, cells[done])
-            else:
-                self.current = make_message(KIND_DATA, <object>cells[done])
-            done += 1
-            if done == until:
-                until = done + self.apply_timed()
-            else:
-                self.apply()
-            self.current = None
-            if self.interrupted(self.inlet_level):
+        self.began_ns = self.dispatch.clock.now_ns()
+        self.look = 1
+        while done < claimed:
+            try:
+                self.run_messages(inlet, claimed, &done)
                 break
-            if done == look and look < claimed:
-                spent_ns = self.dispatch.clock.now_ns() - began_ns
-                if spent_ns >= LONGEST_NS:
+            except BaseException as error:      # of one message: the node's error policy decides, and the rest goes on
+                self.in_handler -= 1
+                self.fail("on_message", error, self.current, self.inlet_port, True)
+                self.current = None
+                if self.batch_ends(done):
                     break
-                look += <int>max(1, min(FIRST_LOOK * done, (LONGEST_NS - spent_ns) * done // max(spent_ns, 1)))
-        if until > 0:
-            self.handling.sampler.countdown = until - done
-        self.breathe(began_ns)
+        self.breathe(self.began_ns)
         return done
 
-    cdef int apply(self) except -1:
-        """Handle `current`."""
-        cdef PyObject* message = <PyObject*>self.current
-        self.begun += 1
-        self.in_handler += 1
-        try:
-            if (<Message>message).kind != KIND_DATA:
-                self.send_on(self.leaving, <Message>message)
+    cdef int run_messages(self, Inlet inlet, int claimed, int* done) except -1:
+        """Handle messages until one raises, or something ends the batch. `done` counts those that were begun."""
+        cdef PyObject** cells = list_items(self.room)
+        cdef Operator step = self.step
+        cdef int64_t* handed = &inlet.edge.handed
+        cdef int64_t from_ns
+        cdef bint in_place
+        while done[0] < claimed and hand_over(handed[0]):
+            if type(<object>cells[done[0]]) is Message:
+                swap_current(self, cells[done[0]])
+            else:
+                self.current = make_message(KIND_DATA, <object>cells[done[0]])
+            done[0] += 1
+            self.begun += 1
+            self.in_handler += 1
+            from_ns = self.timed_from()
+            if self.current.kind != KIND_DATA:
+                self.pass_on(self.current)
                 self.handled += 1
-            elif self.operator.apply(self, self.leaving, <Message>message, self.plain and sole(message)) == HANDLED:
-                self.handled += 1
-        except BaseException as error:
-            self.fail("on_message", error, self.current, self.inlet_port, True)
-        finally:
+            else:
+                in_place = self.plain is not None and sole(<PyObject*>self.current)     # now: a call takes references
+                if step.apply(self, self.current, in_place) == HANDLED:
+                    self.handled += 1
             self.in_handler -= 1
+            if from_ns != 0:
+                self.timed_until_now(from_ns)
+            self.current = None
+            if self.batch_ends(done[0]):
+                break
         return 0
 
-    cdef int apply_timed(self) except -1:
-        """The same, timed; messages until the next one that is timed."""
-        cdef int64_t from_ns = self.dispatch.clock.now_ns()
-        self.apply()
-        redraw(&self.handling.sampler)
-        self.timed_until_now(from_ns)
-        return self.handling.sampler.countdown
+    cdef inline bint batch_ends(self, int done) noexcept:
+        """At a message boundary: must the worker look up, or has the batch taken long enough?"""
+        cdef int64_t spent_ns
+        if self.interrupted(self.inlet_level):
+            return True
+        if done < self.look:
+            return False
+        spent_ns = self.dispatch.clock.now_ns() - self.began_ns
+        self.look = done + <int>max(1, min(FIRST_LOOK * done, (LONGEST_NS - spent_ns) * done // max(spent_ns, 1)))
+        return spent_ns >= LONGEST_NS
 
     cdef int breathe(self, int64_t now) noexcept:
         """Let other threads have the GIL once a switch interval: a function in C never asks whether one wants it."""

@@ -19,6 +19,7 @@ EVENTS = {
     "node_error": logging.ERROR,
     "retry": logging.WARNING,
     "node_stopped": logging.WARNING,
+    "batch_left": logging.WARNING,
     "ignored_return": logging.WARNING,
     "policy_error": logging.ERROR,
     "merge_error": logging.ERROR,

@@ -60,7 +60,7 @@ cdef class BatchQueue(EdgeQueue):
             for position in range(done, claimed):
                 slot = self.data.at(position)
                 slot[0], cells[position] = cells[position], slot[0]
-            for position in range(done if self.times != NULL else 0):
+            for _ in range(done if self.times != NULL else 0):
                 if item_left(self.times):
                     unmark(self.times, True, self.clock.now_ns())
             self.data.drop_empty(done)

@@ -10,7 +10,7 @@ cdef extern from *:
         int worker;             /* the worker's row in the flight recorder; -1 elsewhere */
         int asking;             /* merge functions, policies and key comparisons that run on this thread */
         void *actor;            /* borrowed Actor where this thread is part of a simulation; else NULL */
-        long long gave_way_ns;  /* when a compiled step last let other threads have the GIL here */
+        long long gave_way_ns;  /* when this thread last let others have the GIL, between two batches or turns */
         void *abandoning;       /* borrowed edge where this thread stops a wait for a loop that is closed; else NULL */
     };
     """
@@ -25,3 +25,4 @@ cdef extern from *:
         void* abandoning
 
 cdef Context* here() noexcept nogil
+cdef void breathe(Context* context, long long now_ns) noexcept

@@ -1,5 +1,7 @@
 # One thread-local record for the whole core; the other modules reach it through here().
 
+import sys
+
 cdef extern from *:
     """
     #include <cstdlib>      /* defines __GLIBC__ where it is */
@@ -13,7 +15,18 @@ cdef extern from *:
     """
     Context* gf_here_address() noexcept nogil
 
+cdef long long switch_ns = <long long>(sys.getswitchinterval() * 1e9)
+
 
 cdef Context* here() noexcept nogil:
     """The calling thread's record."""
     return gf_here_address()
+
+
+cdef void breathe(Context* context, long long now_ns) noexcept:
+    """Let other threads have the GIL, once a switch interval: a graph whose functions are all in C never runs the
+    interpreter, which is what asks whether one of them wants it."""
+    if now_ns - context.gave_way_ns > switch_ns:
+        context.gave_way_ns = now_ns
+        with nogil:
+            pass

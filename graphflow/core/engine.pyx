@@ -12,7 +12,7 @@ from libc.stdint cimport int64_t
 from graphflow.core.aio cimport AsyncCell
 from graphflow.core.cell cimport Cell
 from graphflow.core.clock cimport Clock
-from graphflow.core.context cimport here
+from graphflow.core.context cimport breathe, here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Inlet
@@ -243,6 +243,7 @@ cdef class Engine:
                 if state != NULL:
                     cell = <Cell>self.cells[state.index]
                     cell.turn(&me)
+                    breathe(here(), me.since_ns)
                     self.let_go(cell)
                     if not self.announced:
                         self.announce()

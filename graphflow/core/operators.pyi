@@ -16,6 +16,7 @@ class Map(Operator):
     """Sends what the function makes of a payload."""
 
     def __init__(self, function: Callable[[Any], Any], skips_none: bool = False) -> None: ...
+    def around(self, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Self: ...
 
 class Filter(Operator):
     """Sends on the messages whose payloads the function finds true."""
@@ -30,6 +31,9 @@ class Batch(Operator):
     """Sends lists of payloads: full ones, or what there is when the first of them has waited for the timeout."""
 
     def __init__(self, size: int, timeout_ns: int) -> None: ...
+    def around(self, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Self:
+        """Itself: it has no function of the user's."""
+
     @property
     def size(self) -> int: ...
     def add(self, node: NodeBase, payload: Any) -> list[Any] | None:

@@ -1,8 +1,8 @@
 # What compiled steps do with a message: one class for each kind of operator. See steps.pyx for the loop around them.
 #
-# An operator is called by the worker inside its node, with the GIL and no lock held. What it raises is the node's error,
-# as if on_message had raised it. It sends at once and never waits: what finds no room is in the outbox, and the loop
-# stops there.
+# An operator is called by the worker inside its node, with the GIL and no lock held. What it raises is the node's
+# error, as if on_message had raised it. It sends at once and never waits: what finds no room is in the outbox, and the
+# loop stops there.
 #
 # A map whose message nobody else holds puts its result into that same message instead of making another: the headers
 # are carried over by staying where they are. It is done only where nothing after it can raise, so that a message that
@@ -10,7 +10,7 @@
 
 from graphflow.core.handler cimport Handler, Suspended
 from graphflow.core.lock cimport peek
-from graphflow.core.message cimport KIND_DATA, Message
+from graphflow.core.message cimport Message
 from graphflow.core.node cimport NodeBase
 
 cdef enum:

@@ -24,9 +24,6 @@ from graphflow.core.contents cimport (
     ANSWER_EXPIRE,
     ANSWER_GROW,
     ANSWER_WAIT,
-    ASKED,
-    BYTES,
-    CLAIMED,
     CLOSED,
     CONSUMER_IDLE,
     CONSUMER_LANE_IDLE,
@@ -34,10 +31,6 @@ from graphflow.core.contents cimport (
     GETTERS,
     KEYED,
     LANE,
-    PUTTERS,
-    REFUSED,
-    ROOM_WANTED,
-    TTL,
     EdgeContents,
     EdgeEnd,
     News,
@@ -60,7 +53,6 @@ from graphflow.core.plants cimport planted
 from graphflow.core.queuetimes cimport item_left, mark, unmark
 from graphflow.core.ring cimport Ring, list_items, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
-
 
 
 cdef class EdgeQueue(EdgeContents):

@@ -6,7 +6,6 @@ from libc.stdint cimport int64_t
 cdef class StepCell(Cell):
     # Only the worker inside the node touches it.
     cdef Operator step              # fixed
-    cdef int64_t switch_ns          # the interpreter's switch interval; fixed
     cdef list room                  # what has been claimed, and is not handled yet
     cdef int64_t began_ns           # when the present batch did
     cdef int look                   # after which of its messages the clock is looked at
@@ -15,5 +14,4 @@ cdef class StepCell(Cell):
     cdef int run_batch(self, Inlet inlet, int claimed) except -1
     cdef int run_messages(self, Inlet inlet, int claimed, int* done) except -1
     cdef bint batch_ends(self, int done) noexcept
-    cdef int breathe(self, int64_t now) noexcept
     cdef int clear_room(self) except -1

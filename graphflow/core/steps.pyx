@@ -14,14 +14,12 @@
 # Whatever has no fast way goes through on_message, which every step node has as well: traced messages, control, edges
 # that wrap what they hold.
 
-import sys
-
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from graphflow.core.batches cimport hand_over
 from graphflow.core.cell cimport Cell
-from graphflow.core.context cimport Context, here
+from graphflow.core.context cimport breathe, here
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Handler, Inlet
 from graphflow.core.message cimport KIND_DATA, Message, make_message
@@ -52,7 +50,6 @@ cdef class StepCell(Cell):
         """When the run is wired."""
         self.step = step
         self.room = [None] * ROOM
-        self.switch_ns = <int64_t>(sys.getswitchinterval() * 1e9)
         return 0
 
     cdef int take_data(self, Inlet inlet, int quantum) except -1:
@@ -98,7 +95,7 @@ cdef class StepCell(Cell):
                 self.current = None
                 if self.batch_ends(done):
                     break
-        self.breathe(self.began_ns)
+        breathe(here(), self.began_ns)
         return done
 
     cdef int run_messages(self, Inlet inlet, int claimed, int* done) except -1:
@@ -142,15 +139,6 @@ cdef class StepCell(Cell):
         spent_ns = self.dispatch.clock.now_ns() - self.began_ns
         self.look = done + <int>max(1, min(FIRST_LOOK * done, (LONGEST_NS - spent_ns) * done // max(spent_ns, 1)))
         return spent_ns >= LONGEST_NS
-
-    cdef int breathe(self, int64_t now) noexcept:
-        """Let other threads have the GIL once a switch interval: a function in C never asks whether one wants it."""
-        cdef Context* context = here()
-        if now - context.gave_way_ns > self.switch_ns:
-            context.gave_way_ns = now
-            with nogil:
-                pass
-        return 0
 
     cdef int clear_room(self) except -1:
         """Let go of raw items that were handled, and of what was lost with a batch that was voided."""

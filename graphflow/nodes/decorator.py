@@ -82,7 +82,7 @@ def node(
             made._again = make
             return with_settings(made, settings)
 
-        return make(name_for(function, name, "function"))
+        return make(name_for(function, name, "function", "@node"))
 
     return decorate if fn is None else decorate(fn)
 
@@ -93,7 +93,7 @@ def _make(
     if is_coroutine_function(fn):
         return _Coroutine(name, fn, _emit_unless_none, ins, outs)
     if inspect.isgeneratorfunction(fn):
-        if outs == ():
+        if isinstance(outs, tuple):
             raise TypeError(f"the generator function {fn!r} yields values to send: give the node an output")
         return _Generator(name, fn, ins, outs)
     return _Function(name, fn, ins, outs)

@@ -137,14 +137,16 @@ def source_node(
     if not callable(items):
         check_iterable("items", items)
     if is_coroutine_function(items) or inspect.isasyncgenfunction(items):
-        raise TypeError(f"source_node needs an iterable or a plain function, not {items!r}: write a Node with produce()")
+        raise TypeError(
+            f"source_node needs an iterable or a plain function, not {items!r}: write a Node with produce()"
+        )
     return with_settings(SourceNode(name, items, outputs), {"error_policy": error_policy})
 
 
-def name_for(fn: object, name: str | None, kind: str) -> str:
-    """The name of a node around `fn`: the one given, the function's, or that of the kind."""
+def name_for(fn: object, name: str | None, kind: str, maker: str = "") -> str:
+    """The name of a node around `fn`: the one given, the function's, or that of the kind. `maker` is who wants it."""
     if not callable(fn):
-        raise TypeError(f"{kind}_node needs a function of one payload, not {fn!r}")
+        raise TypeError(f"{maker or kind + '_node'} needs a function of one payload, not {fn!r}")
     if name is not None:
         return name
     own = getattr(fn, "__name__", kind)

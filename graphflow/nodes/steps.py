@@ -134,8 +134,13 @@ class BatchNode(StepNode):
         left = len(self.operator.take())
         if left:
             say(
-                log, "batch_left", "node %s: stopped without a drain; %d payloads that it had collected are not sent",
-                self.name, left, node=self.name, count=left,
+                log,
+                "batch_left",
+                "node %s: stopped without a drain; %d payloads that it had collected are not sent",
+                self.name,
+                left,
+                node=self.name,
+                count=left,
             )
 
 

@@ -27,14 +27,34 @@ from graphflow import (
     drop,
     latest,
 )
+from graphflow.core.operators import FlatMap, Map
+from graphflow.nodes.steps import StepNode
 from graphflow.testing import Fault, HandlerHangs, HandlerRaises, PutTimesOut, Simulation, simulate, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 AGAIN = "make sim SIM_SEED={seed}"
-KINDS = ("plain", "plain", "generator", "ticker", "concurrent", "unordered", "retry", "dedicated")
-STAGED = ("concurrent", "unordered", "retry")  # what they emit is sent when the hook has returned, or not at all
+KINDS = (
+    "plain",
+    "plain",
+    "step",
+    "step",
+    "flat step",
+    "generator",
+    "ticker",
+    "concurrent",
+    "unordered",
+    "retry",
+    "dedicated",
+)
+STAGED = (
+    "step",
+    "flat step",
+    "concurrent",
+    "unordered",
+    "retry",
+)  # what they emit is sent when the hook has returned, or not at all
 Route = Any  # a tuple: origin, number, names of nodes
 
 
@@ -45,7 +65,7 @@ class Member(Node):
     outputs: Any = "out"
 
     def __init__(self, name: str, kind: str) -> None:
-        super().__init__(name)
+        Node.__init__(self, name)
         self.kind = kind
         self.seen: list[Route] = []  # as handlers were first called with them
         self.sent: list[Route] = []
@@ -82,6 +102,20 @@ class Generator(Member):
             yield msg
         else:
             yield self._pass(msg.payload)
+
+
+class Step(Member, StepNode):
+    """Compiled: it takes its messages in batches."""
+
+    def __init__(self, name: str, kind: str) -> None:
+        Member.__init__(self, name, kind)
+        self.operator = Map(self._pass) if kind == "step" else FlatMap(self._spread)
+
+    def _spread(self, payload: Route) -> Iterator[Route]:
+        yield self._pass(payload)
+
+    def on_message(self, port: str, msg: Message) -> None:
+        self.emit("out", self._pass(msg.payload) if msg.is_data() else msg)
 
 
 class Ticker(Plain):
@@ -201,7 +235,7 @@ def draw(seed: int) -> World:
 
 def _member(rng: random.Random, number: int) -> Member:
     kind = rng.choice(KINDS)
-    maker = {"generator": Generator, "ticker": Ticker}.get(kind, Plain)
+    maker = {"generator": Generator, "ticker": Ticker, "step": Step, "flat step": Step}.get(kind, Plain)
     return maker(f"{kind}{number}", kind)
 
 

@@ -22,7 +22,7 @@ PLANTS = {
     "lost wake-up": (100, "a wake-up was lost"),
     "off by one": (20, "its capacity is"),
     "starving tick": (200, "a tick is due"),
-    "dropped outbox entry": (500, "are missing"),
+    "dropped outbox entry": (2000, "are missing"),
     "delivered twice": (2000, "came twice|what it never sent"),
     "stale look": (1000, "its node was not told of"),
     "unwoken keeper": (50, "due before the keeper wakes"),

@@ -526,6 +526,7 @@ def test_names_come_from_the_function() -> None:
 
 
 WRONG: Any = 5  # for whatever is to be something else
+WRONG_SETTINGS: Any = {"speed": 3}
 
 
 @pytest.mark.parametrize(
@@ -535,7 +536,7 @@ WRONG: Any = 5  # for whatever is to be something else
         (lambda: filter_node(WRONG), TypeError, "filter_node needs a function"),
         (lambda: node(WRONG), TypeError, "@node needs a function"),
         (lambda: map_node(double, "a:b"), ValueError, "must not hold ':'"),
-        (lambda: map_node(double, speed=WRONG), TypeError, "unknown setting 'speed' of node 'double'"),
+        (lambda: map_node(double, **WRONG_SETTINGS), TypeError, "unknown setting 'speed' of node 'double'"),
         (lambda: batch_node(0), ValueError, "n must be from 1"),
         (lambda: batch_node(WRONG / 2), TypeError, "n must be a whole number"),
         (lambda: batch_node(2, timeout=0), ValueError, "timeout must be more than zero"),

@@ -102,36 +102,35 @@ class SinkNode(StepNode):
 class BatchNode(StepNode):
     """Collects payloads and sends lists of them."""
 
-    operator: Batch
-
     def __init__(self, name: str, size: int, timeout_s: float | None, ins: PortDeclaration) -> None:
-        super().__init__(name, Batch(size, 0 if timeout_s is None else max(1, int(timeout_s * 1e9))), ins, "out")
+        self._batch = Batch(size, 0 if timeout_s is None else max(1, int(timeout_s * 1e9)))
+        super().__init__(name, self._batch, ins, "out")
 
     def on_start(self) -> None:
         """Begins with nothing."""
-        self.operator.reset()
+        self._batch.reset()
 
     def on_message(self, port: str, msg: Message) -> None:
         """Adds the payload, and sends the batch if it is full; other messages unchanged, at once."""
-        full = self.operator.add(self, msg.payload) if msg.is_data() else msg
+        full = self._batch.add(self, msg.payload) if msg.is_data() else msg
         if full is not None:
             self._send(full)
 
     def on_tick(self) -> None:
         """Sends the batch if its time has come."""
-        due = self.operator.due(self)
+        due = self._batch.due(self)
         if due is not None:
             self._send(due)
 
     def on_drain(self) -> None:
         """Sends what there is."""
-        rest = self.operator.take()
+        rest = self._batch.take()
         if rest:
             self._send(rest)
 
     def on_stop(self) -> None:
         """Says what a stop without drain has left here."""
-        left = len(self.operator.take())
+        left = len(self._batch.take())
         if left:
             say(
                 log,

@@ -354,6 +354,7 @@ cdef class Dispatch(Calls):
         self.mu.lock()
         if self.lies_down(crew, me):
             while not self.may_rise(crew):
+                self.wake_rung()
                 crew.bell.wait(self.mu, -1)
             self.rise(crew)
         alive = self.phase != ENDED

@@ -276,6 +276,7 @@ cdef class Lifecycle(Readiness):
         self.mu.lock()
         errand = self.next_errand()
         while errand == WAIT:
+            self.wake_rung()
             self.keeper_bell.wait(self.mu, wait_limit(self.keeper_until_ns - self.clock.now_ns()))
             errand = self.next_errand()
         self.unlock()

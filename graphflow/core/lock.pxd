@@ -36,12 +36,15 @@ cdef extern from *:
         bool try_lock() { return mu.try_lock(); }
         GF_INLINE void give_way() { GF_CHAOS(); if (before) before(); }
     };
-    /* A condition variable. Both counts are guarded by the lock that it goes with. */
+    /* A condition variable. Both counts are guarded by the lock that it goes with. Ringing it is two steps: who may go
+       on is settled under the lock (ring), the thread is woken after it (wake), as it would at once want the lock. In
+       between nothing is lost: who comes to the lock sees that it may go on, and does not wait. */
     struct GfBell {
         std::condition_variable cv;
         int listeners = 0;              /* threads of a simulation that wait here, each on its actor's lock */
         int rung = 0;                   /* of those, how many may go on */
-        void ring() { if (rung < listeners) ++rung; cv.notify_one(); }
+        void ring() { if (rung < listeners) ++rung; }
+        void wake() { cv.notify_one(); }
         void ring_all() { rung = listeners; cv.notify_all(); }
         /* Waits with the lock held by the caller and held again on return; ns < 0 waits without limit. */
         void wait(GfLock& lock, int64_t ns) {
@@ -78,6 +81,7 @@ cdef extern from *:
         int listeners
         int rung
         void ring() noexcept nogil
+        void wake() noexcept nogil
         void ring_all() noexcept nogil
         void wait(Lock& lock, int64_t ns) noexcept nogil
         void listen() noexcept nogil

@@ -35,6 +35,7 @@ cdef class Readiness:
     cdef bint short_of_workers  # a stop hook is due and every worker is inside a node
     cdef int64_t keeper_until_ns
     cdef Bell keeper_bell
+    cdef Bell* rung             # rung in this section: its waiter is woken after it
     cdef int tickers            # nodes that keep a running graph alive by their ticks
     cdef Recorder recorder
     cdef Timed* latency         # from a node's being queued to a worker's entering it
@@ -45,9 +46,27 @@ cdef class Readiness:
     cdef int64_t watch_ns       # between two looks of the watchdog, 0 for none
 
     cdef inline void unlock(self) noexcept nogil:
+        cdef Bell* rung = self.rung
         if DEBUG:
             self.check_invariants()
-        self.mu.unlock()
+        if rung != NULL:
+            self.rung = NULL
+            self.mu.unlock()
+            rung.wake()
+        else:
+            self.mu.unlock()
+
+    cdef inline void ring_bell(self, Bell* bell) noexcept nogil:
+        # Under the lock: one waiter goes on. It is woken after the lock, one of several at once.
+        bell.ring()
+        self.wake_rung()
+        self.rung = bell
+
+    cdef inline void wake_rung(self) noexcept nogil:
+        # Under the lock, before it is let go otherwise than by unlock().
+        if self.rung != NULL:
+            self.rung.wake()
+            self.rung = NULL
 
     cdef void set_timer(self, NodeState* node, Timer* timer, int bit) noexcept
 

@@ -244,7 +244,7 @@ cdef class Readiness:
         poke(self.phase, phase)
         if phase == DRAINING or phase == STOPPING:
             self.phases_new |= 1 << <int>phase
-            self.keeper_bell.ring()
+            self.ring_bell(&self.keeper_bell)
         self.recorder.note(PHASE, self.clock.now_ns(), -1, -1, phase)
 
     cdef void wake(self, Crew* crew) noexcept nogil:
@@ -259,7 +259,7 @@ cdef class Readiness:
     cdef void ring(self, Crew* crew) noexcept nogil:
         """Under the lock: one worker of the crew is to look. A full pipe wakes as well as another byte in it."""
         if crew.wake_fd < 0:
-            crew.bell.ring()
+            self.ring_bell(crew.bell)
         else:
             write(crew.wake_fd, b"!", 1)
 
@@ -339,7 +339,7 @@ cdef class Readiness:
     cdef void wake_keeper(self, int64_t due_ns) noexcept nogil:
         """Under the lock: something is due at `due_ns`, maybe before the keeper means to look (D5)."""
         if due_ns < self.keeper_until_ns and not planted("unwoken keeper"):
-            self.keeper_bell.ring()
+            self.ring_bell(&self.keeper_bell)
 
     cdef bint untold(self, NodeState* node) noexcept nogil:
         """Under the lock: does an exposed input of the node hold items that it has not been told of yet?"""

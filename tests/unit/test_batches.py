@@ -28,6 +28,7 @@ class Held:
         self.entered, self.let_go = threading.Event(), threading.Event()
         self.collect = Collect()
         graph = chain(map_node(self.step, "step"), self.collect)
+        graph.expose_input("open", "collect:in")  # so that the run does not end when "in" is closed
         graph.expose_input("in", "step:in", capacity=capacity, **options)
         self.scheduler: Scheduler = scheduler_of(graph, workers=1)
         self.edge: Edge = graph.edges[-1]
@@ -178,6 +179,16 @@ def test_a_batch_that_is_cut_is_queued_as_it_was() -> None:
     assert step.seen == [0, 1, 2, 4, 5, 6, 7, 8, 9]
 
 
+def test_a_getter_is_told_of_what_a_cut_batch_gives_back() -> None:
+    with held(count=10) as step:
+        waiting = waiting_get(step.edge)
+        step.scheduler.pause("step")
+        step.let_go.set()
+        assert waiting.outcome() == 3
+        step.scheduler.resume("step")
+    assert step.seen == [0, 1, 2, 4, 5, 6, 7, 8, 9]
+
+
 def test_a_slow_function_gives_its_slots_back_after_a_millisecond() -> None:
     slow = Held(at=1, count=20, capacity=20)
     pause = threading.Event()
@@ -217,11 +228,11 @@ def test_times_in_queue_are_measured_through_batches() -> None:
 ENDLESS = """
 import itertools
 from collections import deque
-from graphflow import Scheduler, SchedulerConfig, Subgraph, drop
+from graphflow import Scheduler, SchedulerConfig, Subgraph
 from graphflow.nodes import map_node, sink_node, source_node
 
 graph = Subgraph.from_nodes("endless", [source_node(itertools.repeat(-1)), {others}])
-graph.connect("source:out", "{name}:in", policy=drop())
+graph.connect("source:out", "{name}:in")
 scheduler = Scheduler(SchedulerConfig(workers=1))
 scheduler.register(graph)
 scheduler.start()

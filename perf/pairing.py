@@ -1,19 +1,22 @@
 """Figures that are ratios: work and yardstick in turn, in slices of a few milliseconds, inside one worker process.
 
-A time in nanoseconds tells as much about the machine and what else it does as about the code. So each slice of work
-stands between slices of a yardstick that this project cannot change, both are measured in CPU time, and pyperf keeps
-the quotient. A benchmark's value is the median of BLOCKS such comparisons; its unit is "yardsticks", which pyperf
-shows as seconds.
+A time in nanoseconds tells as much about the machine, and what else it does, as about the code. So each slice of work
+stands between slices of a yardstick that this project cannot change, both are measured in CPU time, and the quotient is
+kept. A value is the median of BLOCKS such comparisons.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import statistics
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from figures import Figures, Hold
 
 BLOCKS = 6
 
@@ -50,20 +53,25 @@ def method_call(n: int, clock: Clock) -> float:
     return clock() - began
 
 
-def ratio(work: Measured, works: int, yard: Measured, yards: int, clock: Clock) -> float:
+def ratio(work: Measured, works: int, yard: Measured, yards: int, clock: Clock = time.thread_time) -> float:
     """Cost of one operation of `work`, in operations of `yard`."""
     blocks = []
-    planted = int(works * PLANT)
-    for _ in range(BLOCKS):
-        standard = yard(yards, clock)
-        spent = work(works, clock) + work(works + 2 * planted, clock)
-        standard += yard(yards, clock)
-        blocks.append((spent / works) / (standard / yards))
+    planted = works + int(works * PLANT)
+    gc.collect()
+    gc.disable()  # a collection in one slice and none in the other tells nothing
+    try:
+        for _ in range(BLOCKS):
+            standard = yard(yards, clock)
+            spent = work(planted, clock) + work(planted, clock)
+            standard += yard(yards, clock)
+            blocks.append((spent / works) / (standard / yards))
+    finally:
+        gc.enable()
     return statistics.median(blocks)
 
 
 def add_ratio(
-    runner: Any,
+    figures: Figures,
     name: str,
     work: Measured,
     works: int,
@@ -71,16 +79,12 @@ def add_ratio(
     yard: Measured = deque_pair,
     yards: int = 50_000,
     clock: Clock = time.thread_time,
-    gated: bool = True,
+    hold: Hold = "tight",
 ) -> None:
-    """Add the benchmark `name` to a pyperf Runner: what `work` costs in operations of `yard`.
+    """Add a figure: what `work` costs in operations of `yard`.
 
     `works` and `yards` are the operations of one slice; choose them so that both take 2 to 10 ms. `clock` is
     time.thread_time where all the work is done by the calling thread, time.process_time where it is done by a worker
-    while the caller waits. `gated` benchmarks are held to the baseline; others are reported.
+    while the caller waits, time.perf_counter where threads wait for each other.
     """
-
-    def measure(loops: int) -> float:
-        return sum(ratio(work, works, yard, yards, clock) for _ in range(loops))
-
-    runner.bench_time_func(name, measure, metadata={"figure": "ratio", "gated": "yes" if gated else "no"})
+    figures.add(name, lambda: ratio(work, works, yard, yards, clock), hold)

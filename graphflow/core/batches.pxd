@@ -27,6 +27,8 @@ cdef extern from *:
     int64_t void_handed "gf_void" (int64_t& handed) noexcept
 
 cdef class BatchQueue(EdgeQueue):
+    cdef Py_ssize_t put_some(self, list items, Py_ssize_t first) except -1
+    cdef list take_some(self, Py_ssize_t most)
     cdef Py_ssize_t claim_batch(self, list room, Py_ssize_t most) noexcept
     cdef bint release_batch(self, list room, Py_ssize_t claimed, Py_ssize_t done) except -1
     cdef void void_batch(self) noexcept

@@ -1,5 +1,6 @@
-# Batches: how a compiled step takes many messages from its edge in one critical section.
+# Many items in one critical section: put_many and get_many, and the batches of compiled steps.
 #
+# A compiled step claims a batch and releases it when it is handled.
 # What the step has claimed is out of the slots, in a list of the step's, which the garbage collector sees. The slots
 # hold None and count as taken up until the release, so bounds and depth are what they would be. The one who claims is
 # the worker inside the consumer, and one is at a time. Whoever else takes from the edge meanwhile gets what comes after
@@ -13,18 +14,86 @@
 # next hand_over fails, so that it handles nothing more. With the GIL the two never overlap; without it both are atomic
 # operations on one word, so that each item is either handed over or void.
 
+from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 
-from graphflow.core.contents cimport CLAIMED, CLOSED, CONSUMER_IDLE, GETTERS, News, no_news
-from graphflow.core.lock cimport acquire
+from graphflow.core.contents cimport (
+    ASKED,
+    BYTES,
+    CLAIMED,
+    CLOSED,
+    CONSUMER_IDLE,
+    GETTERS,
+    KEYED,
+    LANE,
+    PUTTERS,
+    TTL,
+    News,
+    no_news,
+)
+from graphflow.core.lock cimport acquire, peek
 from graphflow.core.queue cimport TAKE_SLOW, EdgeQueue
 from graphflow.core.queuetimes cimport item_left, unmark
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport RETRY
 
 
+cdef enum:
+    SECTION_MOST = 1024     # items moved in one section of put_some and take_some
+    # items that go in, and those that come out, must each be looked at
+    PUT_EACH = CLOSED | TTL | BYTES | KEYED | ASKED | PUTTERS
+    TAKE_EACH = TTL | BYTES | KEYED | LANE | CLAIMED
+
+
 cdef class BatchQueue(EdgeQueue):
-    """An edge's queue that gives batches away."""
+    """An edge's queue that moves many items at once."""
+
+    cdef Py_ssize_t put_some(self, list items, Py_ssize_t first) except -1:
+        """Store data items from place `first` on while there is room, swapping each for a None; answers how many."""
+        cdef PyObject** cells = list_items(items)
+        cdef Py_ssize_t place = first
+        cdef Py_ssize_t until = min(PyList_GET_SIZE(items), first + SECTION_MOST)
+        cdef bint grows = True
+        cdef News news
+        no_news(&news)
+        while grows:
+            grows = False
+            acquire(self.mu)
+            if not self.special & PUT_EACH:
+                while place < until and self.data.count < self.limit and not grows:
+                    grows = self.data.count > self.data.mask
+                    if not grows:
+                        self.store(&cells[place], 0, &news)
+                        place += 1
+            self.unlock()
+            if grows:
+                self.grow(False)
+        self.tell(&news)
+        return place - first
+
+    cdef list take_some(self, Py_ssize_t most):
+        """Up to `most` of the oldest data items, fewer where there are very many; none where each must be looked at."""
+        cdef list taken = [None] * min(min(most, peek(self.data.count)), <Py_ssize_t>SECTION_MOST)
+        cdef PyObject** cells = list_items(taken)
+        cdef Py_ssize_t place = 0
+        cdef bint starved = False
+        cdef News news
+        no_news(&news)
+        acquire(self.mu)
+        if not self.special & TAKE_EACH:
+            while place < PyList_GET_SIZE(taken) and self.data.count > 0:
+                self.remove(&cells[place], True)
+                place += 1
+            self.counts.delivered += place
+            if place > 0 and self.special & TAKE_SLOW:
+                self.room_made(&news)
+                starved = self.starved()
+        self.unlock()
+        if starved:
+            self.settle()
+        self.tell(&news)
+        del taken[place:]
+        return taken
 
     cdef Py_ssize_t claim_batch(self, list room, Py_ssize_t most) noexcept:
         """Claim up to `most` of the oldest items, but no more than half the capacity, so that the producer has slots

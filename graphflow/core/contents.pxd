@@ -3,7 +3,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport Clock
 from graphflow.core.keyindex cimport KeyIndex
-from graphflow.core.lock cimport DEBUG, Lock, peek
+from graphflow.core.lock cimport DEBUG, LeafLock, peek
 from graphflow.core.port cimport PortSpec
 from graphflow.core.policy cimport PolicyKind
 from graphflow.core.queuetimes cimport QueueTimes
@@ -70,7 +70,7 @@ cdef enum:
     EXPIRE_BATCH = 32       # items expired in one critical section
 
 cdef class EdgeContents:
-    cdef Lock mu
+    cdef LeafLock mu
     # ---- guarded by mu ------------------------------------------------------------------------------------------
     cdef int special            # Special bits
     cdef Ring data

@@ -275,24 +275,33 @@ cdef class Edge(CheckedQueue):
         Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first."""
         cdef int64_t limit = timeout_ns_of(timeout)
         cdef int64_t until = self.clock.now_ns() + limit
-        cdef int answer
         cdef Py_ssize_t accepted = 0
-        cdef bint control
+        cdef int answer
         check_iterable("items", items)
-        cdef list pending = [(self.prepare(item), is_control(item)) for item in items]
-        for held, control in pending:
-            answer = self.offer(held, control, None, NULL, False, True)
-            if answer == VERDICT_BLOCKED:
-                try:
-                    answer = self.wait_put(held, control, limit if limit <= 0 else max(0, until - self.clock.now_ns()))
-                except TimeoutError:
+        cdef list pending = [self.prepare(item) for item in items]
+        cdef bint plain = not any(is_control(held) for held in pending)
+        while accepted < len(pending):
+            if plain:
+                accepted += self.put_some(pending, accepted)
+                if accepted == len(pending):
                     break
-            if answer == ANSWER_CLOSED:
-                if accepted == 0:
-                    raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+            answer = self.put_prepared(pending[accepted], limit if limit <= 0 else max(0, until - self.clock.now_ns()))
+            if answer == ANSWER_CLOSED and accepted == 0:
+                raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+            if answer == ANSWER_CLOSED or answer == VERDICT_BLOCKED:
                 break
             accepted += 1
         return accepted
+
+    cdef int put_prepared(self, object held, int64_t timeout) except -1:
+        """Put what prepare() returned, waiting up to `timeout` ns; BLOCKED when they have passed."""
+        cdef int answer = self.offer(held, is_control(held), None, NULL, False, True)
+        if answer == VERDICT_BLOCKED:
+            try:
+                return self.wait_put(held, is_control(held), timeout)
+            except TimeoutError:
+                pass
+        return answer
 
     cdef int wait_put(self, object held, bint control, int64_t timeout) except -1:
         """Wait for room; answers as offer does, never BLOCKED. TimeoutError when `timeout` ns have passed."""
@@ -377,7 +386,12 @@ cdef class Edge(CheckedQueue):
         Returns an empty list when the time is up. Raises EdgeClosed (closed and empty)."""
         cdef Py_ssize_t most = positive(max, "max")
         cdef int64_t limit = timeout_ns_of(timeout)
-        items = self.take_many(most)
+        cdef list items = self.take_some(most)
+        cdef list more = items
+        while 0 < len(items) < most and more:
+            more = self.take_some(most - len(items))
+            items += more
+        items = items or self.take_many(most)
         if items:
             return items
         try:

@@ -1,20 +1,26 @@
-# The two ways to take one of the core's locks. See DESIGN "The core": scheduler lock before edge lock, the edge lock is
-# a leaf, and while either is held nothing calls Python, allocates, drops a reference or waits for the GIL.
+# The core's two kinds of locks, and the two ways to take one. See DESIGN "The core": scheduler lock before edge lock, the
+# edge lock is a leaf, and while either is held nothing calls Python, allocates, drops a reference or waits for the GIL.
 #
-# A thread that holds the GIL must never wait for a mutex: the thread inside might be one that needs the GIL next. So it
-# tries; when that fails it gives the GIL up, waits for the mutex, lets it go again (holding it while taking the GIL
-# back would be the same mistake turned round) and tries anew. Threads without the GIL lock plainly, and so does nobody
-# else.
+# The scheduler's lock is a std::mutex, as its waiters sleep on condition variables. An edge's is taken twice a message
+# and hardly ever waited for, so it is one word: free, held, or held and somebody may be asleep for it. Taking and
+# freeing it inline costs two thirds of what the mutex's two calls do. (The algorithm is the second mutex of U. Drepper,
+# "Futexes are tricky"; the sleeping is the C++ library's. Under ThreadSanitizer it is a std::mutex, whose order of
+# locking it checks.)
 #
-# These are the two places where threads get in each other's way, so they are where a simulation takes over (see
-# baton.pyx): `before`, where it is set, runs before a thread takes the lock holding the GIL, and lets another one go
-# first; and a bell keeps count of who was rung among those that only pretend to wait. A build with GRAPHFLOW_CHAOS=1
-# does the first with real threads: at places drawn by GRAPHFLOW_CHAOS_SEED they give way or sleep.
+# A thread that holds the GIL must never wait for a lock: the thread inside might be one that needs the GIL next. So it
+# tries; when that fails it gives the GIL up, waits for the lock, lets it go again (holding it while taking the GIL back
+# would be the same mistake turned round) and tries anew. Threads without the GIL lock plainly, and so does nobody else.
+#
+# These are the places where threads get in each other's way, so they are where a simulation takes over (see baton.pyx):
+# `before`, where it is set, runs before a thread takes the lock holding the GIL, and lets another one go first; and a
+# bell keeps count of who was rung among those that only pretend to wait. A build with GRAPHFLOW_CHAOS=1 does the first
+# with real threads: at places drawn by GRAPHFLOW_CHAOS_SEED they give way or sleep.
 
 from libc.stdint cimport int64_t
 
 cdef extern from *:
     """
+    #include <atomic>
     #include <chrono>
     #include <cstdio>
     #include <cstdlib>
@@ -36,6 +42,39 @@ cdef extern from *:
         bool try_lock() { return mu.try_lock(); }
         GF_INLINE void give_way() { GF_CHAOS(); if (before) before(); }
     };
+    #if defined(__SANITIZE_THREAD__)
+    using GfWord = std::mutex;
+    #else
+    struct GfWord {
+        std::atomic<int> word{0};
+        bool try_lock() {
+            int expected = 0;
+            return word.compare_exchange_strong(expected, 1, std::memory_order_acquire, std::memory_order_relaxed);
+        }
+        void lock() {
+            while (word.exchange(2, std::memory_order_acquire) != 0) word.wait(2, std::memory_order_relaxed);
+        }
+        void unlock() { if (word.exchange(0, std::memory_order_release) == 2) word.notify_one(); }
+    };
+    #endif
+    struct GfLeafLock {
+        GfWord mu;
+        void (*before)() = nullptr;     /* as above */
+        void lock() { mu.lock(); }
+        void unlock() { mu.unlock(); }
+        bool try_lock() { return mu.try_lock(); }
+        GF_INLINE void give_way() { GF_CHAOS(); if (before) before(); }
+    };
+    /* With the GIL held: take a lock without ever waiting for it there. */
+    template <typename L> GF_INLINE static inline void gf_acquire(L& lock) {
+        lock.give_way();
+        while (!lock.try_lock()) {
+            Py_BEGIN_ALLOW_THREADS
+            lock.lock();
+            lock.unlock();
+            Py_END_ALLOW_THREADS
+        }
+    }
     /* A condition variable. Both counts are guarded by the lock that it goes with. Ringing it is two steps: who may go
        on is settled under the lock (ring), the thread is woken after it (wake), as it would at once want the lock. In
        between nothing is lost: who comes to the lock sees that it may go on, and does not wait. */
@@ -77,6 +116,13 @@ cdef extern from *:
         void unlock() noexcept nogil
         bint try_lock() noexcept nogil
         void give_way() noexcept
+    cdef cppclass LeafLock "GfLeafLock":
+        void (*before)() noexcept
+        void lock() noexcept nogil
+        void unlock() noexcept nogil
+        bint try_lock() noexcept nogil
+        void give_way() noexcept
+    void acquire "gf_acquire"[L](L& lock) noexcept
     cdef cppclass Bell "GfBell":
         int listeners
         int rung
@@ -91,11 +137,3 @@ cdef extern from *:
     T peek "gf_peek"[T](T& word) noexcept nogil
     void poke "gf_poke"[T, V](T& word, V value) noexcept nogil
     void add "gf_add"[T, V](T& word, V value) noexcept nogil
-
-cdef inline void acquire(Lock& mu) noexcept:
-    """Take `mu` while holding the GIL, without ever waiting for it there."""
-    mu.give_way()
-    while not mu.try_lock():
-        with nogil:
-            mu.lock()
-            mu.unlock()

@@ -18,10 +18,12 @@ from graphflow import (
     MessageType,
     Node,
     PortSpec,
+    Scheduler,
     Subgraph,
     latest,
 )
 from graphflow.nodes import batch_node, filter_node, flat_map_node, map_node, node, sink_node, source_node
+from graphflow.testing import simulate, sleep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -459,6 +461,27 @@ def test_a_batch_is_sent_when_its_first_payload_has_waited() -> None:
         inlet.put(3)
         assert collect.expect(2) == [[1, 2], [3]]
         assert scheduler.snapshot().nodes["batch"].ticks >= 2
+
+
+def test_a_batch_waits_its_own_time_whatever_the_one_before_did() -> None:
+    """On a virtual clock: the tick for a batch that was filled meanwhile finds a younger one."""
+    collect = Collect()
+    graph = chain(batch_node(2, timeout=0.020), collect)
+    graph.expose_input("in", "batch:in")
+
+    def feed(scheduler: Scheduler) -> None:
+        inlet = scheduler.input("in")
+        inlet.put(1)
+        sleep(0.005)
+        inlet.put(2)
+        inlet.put(3)
+        sleep(0.017)
+        assert collect.seen == [[1, 2]]  # at 22 ms: the first batch would be due
+        sleep(0.006)
+        assert collect.seen == [[1, 2], [3]]
+        inlet.close()
+
+    simulate(graph, seed=1, threads=[feed], handler_s=(0.0, 0.0))
 
 
 def test_an_idle_batch_node_asks_for_no_ticks() -> None:

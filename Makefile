@@ -55,6 +55,20 @@ SIM_SEEDS ?= 4000
 sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
 	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
 
+# -- measuring ------------------------------------------------------------------------------------
+
+.PHONY: bench
+bench: build $(VENV)/ready-perf ## run the benchmarks and hold them to the baseline of this Python
+	@$(PY) perf/gate.py check
+
+.PHONY: bench-baseline
+bench-baseline: build $(VENV)/ready-perf ## measure a new baseline: make bench-baseline REASON='why'
+	@$(PY) perf/gate.py baseline --reason '$(REASON)'
+
+.PHONY: bench-selftest
+bench-selftest: build $(VENV)/ready-test ## see that the benchmark gate finds a planted slowdown
+	@$(PYTEST) tests/perf $(PYTEST_ARGS)
+
 # -- building ------------------------------------------------------------------------------------
 
 .PHONY: build

@@ -53,14 +53,16 @@ def method_call(n: int, clock: Clock) -> float:
     return clock() - began
 
 
-def ratio(work: Measured, works: int, yard: Measured, yards: int, clock: Clock = time.thread_time) -> float:
-    """Cost of one operation of `work`, in operations of `yard`."""
+def ratio(
+    work: Measured, works: int, yard: Measured, yards: int, clock: Clock = time.thread_time, times: int = BLOCKS
+) -> float:
+    """Cost of one operation of `work`, in operations of `yard`: the median of `times` comparisons."""
     blocks = []
     planted = works + int(works * PLANT)
     gc.collect()
     gc.disable()  # a collection in one slice and none in the other tells nothing
     try:
-        for _ in range(BLOCKS):
+        for _ in range(times):
             standard = yard(yards, clock)
             spent = work(planted, clock) + work(planted, clock)
             standard += yard(yards, clock)
@@ -80,6 +82,7 @@ def add_ratio(
     yards: int = 50_000,
     clock: Clock = time.thread_time,
     hold: Hold = "tight",
+    times: int = BLOCKS,
 ) -> None:
     """Add a figure: what `work` costs in operations of `yard`.
 
@@ -87,4 +90,4 @@ def add_ratio(
     time.thread_time where all the work is done by the calling thread, time.process_time where it is done by a worker
     while the caller waits, time.perf_counter where threads wait for each other.
     """
-    figures.add(name, lambda: ratio(work, works, yard, yards, clock), hold)
+    figures.add(name, lambda: ratio(work, works, yard, yards, clock, times), hold)

@@ -1,4 +1,6 @@
 # What compiled steps do with a message. See operators.pyx.
+cimport cython
+
 from graphflow.core.handler cimport Handler
 from graphflow.core.message cimport Message
 from libc.stdint cimport int64_t
@@ -11,20 +13,25 @@ cdef class Operator:
     cdef readonly object function       # the user's; fixed
 
     # `in_place`: the message is nobody else's and may become its own result
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1    # one of Applied
 
+@cython.final
 cdef class Map(Operator):
     cdef bint skips_none                # a None is no result: nothing is sent
 
+@cython.final
 cdef class Filter(Operator):
     pass
 
+@cython.final
 cdef class FlatMap(Operator):
     pass
 
+@cython.final
 cdef class Sink(Operator):
     pass
 
+@cython.final
 cdef class Batch(Operator):
     # Only the worker inside the node touches it.
     cdef readonly Py_ssize_t size       # payloads that make a batch; fixed

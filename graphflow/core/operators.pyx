@@ -8,6 +8,8 @@
 # are carried over by staying where they are. It is done only where nothing after it can raise, so that a message that
 # failed still holds what it came with.
 
+cimport cython
+
 from graphflow.core.handler cimport Handler, Suspended
 from graphflow.core.lock cimport peek
 from graphflow.core.message cimport Message
@@ -27,10 +29,11 @@ cdef class Operator:
         """The same kind of operator, with the function that `wrap` makes of this one's."""
         return type(self)(wrap(self.function))
 
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         raise NotImplementedError
 
 
+@cython.final
 cdef class Map(Operator):
     """Sends what the function makes of a payload."""
 
@@ -41,7 +44,7 @@ cdef class Map(Operator):
     def around(self, wrap):
         return Map(wrap(self.function), self.skips_none)
 
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         value = self.function(message.payload)
         if value is None and self.skips_none:
             return HANDLED
@@ -54,19 +57,21 @@ cdef class Map(Operator):
         return HANDLED
 
 
+@cython.final
 cdef class Filter(Operator):
     """Sends on the messages whose payloads the function finds true."""
 
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         if self.function(message.payload):
             cell.pass_on(message)
         return HANDLED
 
 
+@cython.final
 cdef class FlatMap(Operator):
     """Sends each value of what the function makes of a payload."""
 
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         cdef int sent = 0
         cdef Suspended rest
         values = iter(self.function(message.payload))
@@ -86,14 +91,16 @@ def rest_of(values):
     yield from values
 
 
+@cython.final
 cdef class Sink(Operator):
     """Calls the function, and sends nothing."""
 
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         self.function(message.payload)
         return HANDLED
 
 
+@cython.final
 cdef class Batch(Operator):
     """Sends lists of payloads: full ones, or what there is when the first of them has waited for the timeout."""
 
@@ -106,7 +113,7 @@ cdef class Batch(Operator):
     def around(self, wrap):
         return self         # it has no function of the user's
 
-    cdef Applied apply(self, Handler cell, Message message, bint in_place) except *:
+    cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         cdef list full = self.collect(cell, message.payload)
         if full is not None:
             cell.pass_on(cell.as_message(full, message))

@@ -1,8 +1,11 @@
+cimport cython
+
 from graphflow.core.cell cimport Cell
 from graphflow.core.handler cimport Inlet
 from graphflow.core.operators cimport Operator
 from libc.stdint cimport int64_t
 
+@cython.final
 cdef class StepCell(Cell):
     # Only the worker inside the node touches it.
     cdef Operator step              # fixed

@@ -14,6 +14,7 @@
 # Whatever has no fast way goes through on_message, which every step node has as well: traced messages, control, edges
 # that wrap what they hold.
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
@@ -43,6 +44,7 @@ cdef enum:
     FIRST_LOOK = 8          # messages to the next look at the clock, where the first took next to no time
 
 
+@cython.final
 cdef class StepCell(Cell):
     """A node in a run whose step is compiled; see the declarations."""
 

@@ -325,6 +325,11 @@ cdef class Handler(Faults):
                     value = self.source.throw(thrown)
                     thrown = None
                 done += 1
+                if self.plain is not None and value is not None and type(value) is not Message:
+                    self.pass_on(make_message(KIND_DATA, value))    # nothing in it raises
+                    if self.interrupted(0):
+                        break
+                    continue
                 try:
                     self.send_yielded(value, None)
                 except Exception as error:

@@ -69,6 +69,23 @@ bench-baseline: build $(VENV)/ready-perf ## measure a new baseline: make bench-b
 bench-selftest: build $(VENV)/ready-test ## see that the benchmark gate finds a planted slowdown
 	@$(PYTEST) tests/perf $(PYTEST_ARGS)
 
+.PHONY: bench-instructions
+bench-instructions: build ## hold the instructions of edge operations to their baseline (needs valgrind)
+	@$(PY) perf/instructions.py check
+
+.PHONY: bench-scaling
+bench-scaling: build $(VENV)/ready-scaling ## measure 1, 2 and 4 workers beside bare threads
+	@$(PY) perf/bench_scaling.py
+
+# The peers have an environment of their own: what some of them require would hold back the versions tested with. One
+# of them asks for packages that it does not need here.
+PEERS := .venv-peers
+.PHONY: bench-peers
+bench-peers: build ## run the same graph on graphflow and its peers, into perf/results/
+	@$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/ready-build $(PEERS)/ready-peers
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps meridian-runtime cryptography cffi
+	@$(PEERS)/bin/python perf/bench_peers.py
+
 # -- building ------------------------------------------------------------------------------------
 
 .PHONY: build

@@ -111,7 +111,9 @@ def table(rows: list[Row]) -> list[str]:
             lines.append(f"| {row.name} | {row.version} | | {row.problem} | | |")
             continue
         against = [f"{row.hop_ns / base:.2f}" if (base := hops.get(each)) else "" for each in (STEPS, CLASSES)]
-        lines.append(f"| {row.name} | {row.version} | {row.messages} | {row.hop_ns:.0f} | {against[0]} | {against[1]} |")
+        lines.append(
+            f"| {row.name} | {row.version} | {row.messages} | {row.hop_ns:.0f} | {against[0]} | {against[1]} |"
+        )
     return lines
 
 
@@ -153,7 +155,9 @@ def draw(rows: list[Row], path: Path) -> None:
 def main() -> None:
     """Measure and write."""
     rows = measure_all()
-    machine = f"{os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()} {platform.python_version()}"
+    machine = (
+        f"{os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()} {platform.python_version()}"
+    )
     text = [
         "# graphflow and its peers",
         "",

@@ -32,22 +32,26 @@ def _flags_of(stamp: str) -> list[str]:
 
 
 class Figures:
-    """The figures of one script; `--only a,b` leaves the others out."""
+    """The figures of one script; `--only a,b` leaves the others out, `--kind held` (or shown) those that are not."""
 
     def __init__(self) -> None:
-        self.runner = pyperf.Runner(loops=1, add_cmdline_args=_forward_only)
+        self.runner = pyperf.Runner(loops=1, add_cmdline_args=_forward)
         self.runner.argparser.add_argument("--only", default="", help="names of figures, with commas between them")
-        self._only = {name for name in self.runner.parse_args().only.split(",") if name}
+        self.runner.argparser.add_argument("--kind", choices=["held", "shown", "all"], default="all")
+        given = self.runner.parse_args()
+        self._only = {name for name in given.only.split(",") if name}
+        self._kind = given.kind
 
     def add(self, name: str, measure: Callable[[], float], hold: Hold, unit: str = "second") -> None:
         """A figure that `measure` gives. Ratios have the unit "second" too, as pyperf knows no other."""
         if self._only and name not in self._only:
             return
+        if self._kind != "all" and (self._kind == "shown") != (hold == "none"):
+            return
         metadata = {"hold": hold, "unit": unit, "graphflow_build": build_name()}
         self.runner.bench_time_func(name, lambda loops: sum(measure() for _ in range(loops)), metadata=metadata)
 
 
-def _forward_only(command: list[str], arguments: argparse.Namespace) -> None:
+def _forward(command: list[str], arguments: argparse.Namespace) -> None:
     """Workers are told as well: they count the figures to know which one is theirs."""
-    if arguments.only:
-        command += ["--only", arguments.only]
+    command += ["--only", arguments.only, "--kind", arguments.kind]

@@ -88,6 +88,7 @@ def refresh(baseline_file: Path, reason: str, processes: int) -> int:
     suites.load(now_file)
     suites.strip(now_file, baseline_file)
     day = dt.datetime.now(tz=dt.UTC).date().isoformat()
+    REASONS.parent.mkdir(parents=True, exist_ok=True)
     if not REASONS.exists():
         REASONS.write_text("# Why the baselines are what they are\n\n")
     with REASONS.open("a") as file:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -16,6 +17,7 @@ import pyperf
 
 HERE = Path(__file__).parent
 SCRIPTS = ("bench_edge.py", "bench_scheduler.py")
+SHOWN_PROCESSES = 3
 # What a baseline keeps of pyperf's metadata: what the results mean, and nothing of where they were made.
 KEPT = ("name", "unit", "loops", "hold", "graphflow_build", "python_version", "python_implementation", "perf_version")
 
@@ -40,30 +42,27 @@ def run(output: Path, processes: int, values: int, only: Iterable[str] = ()) -> 
     """Run the scripts, or of them the figures in `only`, into one file."""
     output.parent.mkdir(parents=True, exist_ok=True)
     parts = []
-    for script in SCRIPTS:
-        part = output.with_name(f"{output.stem}.{Path(script).stem}.json")
+    for script, kind in itertools.product(SCRIPTS, ("held", "shown")):
+        part = output.with_name(f"{output.stem}.{Path(script).stem}.{kind}.json")
         part.unlink(missing_ok=True)
-        command = [
-            sys.executable,
-            str(HERE / script),
-            "--quiet",
-            "--processes",
-            str(processes),
-            "--values",
-            str(values),
-        ]
-        command += ["--warmups", "1", "--output", str(part), "--only", ",".join(only)]
-        command += ["--inherit-environ", "PYTHONPATH,GRAPHFLOW_BENCH_PLANT,PYTHONHASHSEED"]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
-        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL)
-        if done.returncode:
-            raise Unusable(f"{script} ended with {done.returncode}; run it by hand: python perf/{script} --fast")
+        counts = (processes, values) if kind == "held" else (min(processes, SHOWN_PROCESSES), 1)
+        _run_script(script, kind, counts, only, part)
         if part.exists():
             parts.append(part)
     suite = [benchmark for part in parts for benchmark in json.loads(part.read_text())["benchmarks"]]
     output.write_text(json.dumps({"version": "1.0", "benchmarks": suite}))
     for part in parts:
         part.unlink()
+
+
+def _run_script(script: str, kind: str, counts: tuple[int, int], only: Iterable[str], part: Path) -> None:
+    command = [sys.executable, str(HERE / script), "--quiet", "--output", str(part), "--warmups", "1"]
+    command += ["--processes", str(counts[0]), "--values", str(counts[1]), "--kind", kind, "--only", ",".join(only)]
+    command += ["--inherit-environ", "PYTHONPATH,GRAPHFLOW_BENCH_PLANT,PYTHONHASHSEED"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL)
+    if done.returncode:
+        raise Unusable(f"{script} ended with {done.returncode}; run it by hand: python perf/{script} --fast")
 
 
 def load(path: Path) -> dict[str, Figure]:

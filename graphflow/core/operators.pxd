@@ -15,21 +15,26 @@ cdef class Operator:
     # `in_place`: the message is nobody else's and may become its own result
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1    # one of Applied
 
+
 @cython.final
 cdef class Map(Operator):
     cdef bint skips_none                # a None is no result: nothing is sent
+
 
 @cython.final
 cdef class Filter(Operator):
     pass
 
+
 @cython.final
 cdef class FlatMap(Operator):
     pass
 
+
 @cython.final
 cdef class Sink(Operator):
     pass
+
 
 @cython.final
 cdef class Batch(Operator):

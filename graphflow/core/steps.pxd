@@ -5,6 +5,7 @@ from graphflow.core.handler cimport Inlet
 from graphflow.core.operators cimport Operator
 from libc.stdint cimport int64_t
 
+
 @cython.final
 cdef class StepCell(Cell):
     # Only the worker inside the node touches it.

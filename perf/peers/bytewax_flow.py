@@ -7,6 +7,7 @@ import time
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.testing import TestingSink, TestingSource, run_main
+
 from peers import double, increment
 
 PACKAGE = "bytewax"

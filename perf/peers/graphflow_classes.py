@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from peers import CAPACITY, double, increment
-
 from graphflow import Message, Node, Scheduler, Subgraph
+from peers import CAPACITY, double, increment
 
 PACKAGE = "graphflow"
 MESSAGES = 300_000

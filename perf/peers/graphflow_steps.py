@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 
-from peers import CAPACITY, double, increment
-
 from graphflow import Scheduler, Subgraph
 from graphflow.nodes import map_node, sink_node, source_node
+from peers import CAPACITY, double, increment
 
 PACKAGE = "graphflow"
 MESSAGES = 300_000

@@ -11,6 +11,7 @@ from typing import Any
 from meridian.core import Message, MessageType, Node, Port, PortDirection, Scheduler, SchedulerConfig, Subgraph
 from meridian.core.policies import Block
 from meridian.core.ports import PortSpec
+
 from peers import double, increment
 
 PACKAGE = "meridian-runtime"

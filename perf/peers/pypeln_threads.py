@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pypeln
+
 from peers import CAPACITY, double, increment
 
 PACKAGE = "pypeln"

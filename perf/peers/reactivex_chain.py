@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 import reactivex
-from peers import double, increment
 from reactivex import operators
+
+from peers import double, increment
 
 PACKAGE = "reactivex"
 MESSAGES = 100_000

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-from peers import double, increment
 from streamz import Stream
+
+from peers import double, increment
 
 PACKAGE = "streamz"
 MESSAGES = 30_000

@@ -75,7 +75,7 @@ bench-instructions: build ## hold the instructions of edge operations to their b
 
 .PHONY: bench-scaling
 bench-scaling: build $(VENV)/ready-scaling ## measure 1, 2 and 4 workers beside bare threads
-	@$(PY) perf/bench_scaling.py
+	@PYTHONPATH=. $(PY) perf/bench_scaling.py
 
 # The peers have an environment of their own: what some of them require would hold back the versions tested with. One
 # of them asks for packages that it does not need here.

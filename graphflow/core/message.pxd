@@ -16,7 +16,7 @@ cdef class Headers:
 
 cdef class Message:
     # Every field but `_headers` is set before anybody else sees the object and never after.
-    cdef readonly object payload
+    cdef object payload       # read by users through a slot, see show_payload()
     cdef object meta          # None or a mappingproxy over our own dict
     cdef Headers _headers     # None until somebody looks, then never changed
     cdef double stamp         # seconds since the epoch

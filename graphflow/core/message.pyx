@@ -41,6 +41,26 @@ cdef extern from *:
     """
     double graphflow_stamp() noexcept nogil
 
+cdef extern from *:
+    """
+    #include <structmember.h>
+    // Lets Python read `payload` as it reads a __slots__ attribute. That is what handlers read most, and of all
+    // attributes of extension types the interpreter has a quick way (LOAD_ATTR_SLOT) for these only.
+    static int graphflow_show_payload(PyTypeObject *type, Py_ssize_t offset) {
+        static PyMemberDef member = {"payload", T_OBJECT_EX, 0, READONLY, "What it carries."};
+        member.offset = offset;
+        PyObject *slot = PyDescr_NewMember(type, &member);
+        if (slot == NULL) return -1;
+        const int failed = PyDict_SetItemString(type->tp_dict, "payload", slot);
+        Py_DECREF(slot);
+        PyType_Modified(type);
+        return failed;
+    }
+    #define GRAPHFLOW_PAYLOAD_OFFSET(message) ((const char *)&(message)->payload - (const char *)(message))
+    """
+    int graphflow_show_payload(type message_type, Py_ssize_t offset) except -1
+    Py_ssize_t GRAPHFLOW_PAYLOAD_OFFSET(Message message) noexcept
+
 cdef Clock stamp_clock = None       # of a simulation, which has no other threads
 cdef double VIRTUAL_EPOCH = 946_684_800     # its clock starts in the year 2000
 
@@ -355,6 +375,9 @@ cdef class Message:
     def __reduce__(self):
         metadata = None if self.meta is None else dict(self.meta)
         return (Message, (self.type, self.payload, metadata, dict(headers_of(self))))
+
+
+graphflow_show_payload(Message, GRAPHFLOW_PAYLOAD_OFFSET(make_message(KIND_DATA, None)))
 
 
 def known_trace(Message message):

@@ -40,6 +40,8 @@ from graphflow.validation import unknown_output
 
 log = logging.getLogger("graphflow.node")
 
+cdef object OK = put_result(VERDICT_OK)     # at hand, for the answer of nearly every emit
+
 
 cdef class Outlet(EdgeEnd):
     """Where an edge leaves a node; see the declarations."""
@@ -60,9 +62,10 @@ cdef class Sender:
 
     cdef object emit(self, object port, object value):
         """Send to every edge of an output port; see NodeBase.emit."""
-        cdef tuple outlets = self.outlets_of(port)
+        cdef tuple outlets = self.only_outlets if port is self.only_out and port is not None else self.outlets_of(port)
         cdef Message message = self.as_message(value, self.current)
-        return put_result(self.send_on(outlets, message))
+        cdef int answer = self.send_on(outlets, message)
+        return OK if answer == VERDICT_OK else put_result(answer)
 
     cdef tuple outlets_of(self, object port):
         cdef PyObject* found = NULL

@@ -4,6 +4,7 @@ from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.message cimport KIND_CONTROL, Message
+from graphflow.core.policy cimport VERDICT_OK
 from graphflow.core.ring cimport Ring
 from graphflow.core.state cimport NodeState
 
@@ -47,12 +48,12 @@ cdef class Sender:
     cdef Py_ssize_t kept            # copies that open calls keep; atomic, as several workers may be inside
 
     cdef inline int pass_on(self, Message message) except -1:
-        # Send from the only output: at once where nothing can go wrong.
+        # Send from the only output: at once where nothing can go wrong. Answers as send() does.
         if (
             self.plain is not None and self.plain.deferred.count == 0 and message.kind != KIND_CONTROL
             and self.plain.edge.put_plain(message)
         ):
-            return 0
+            return VERDICT_OK
         return self.send_on(self.only_outlets, message)
 
     cdef object emit(self, object port, object value)

@@ -62,9 +62,11 @@ cdef class Sender:
 
     cdef object emit(self, object port, object value):
         """Send to every edge of an output port; see NodeBase.emit."""
-        cdef tuple outlets = self.only_outlets if port is self.only_out and port is not None else self.outlets_of(port)
-        cdef Message message = self.as_message(value, self.current)
-        cdef int answer = self.send_on(outlets, message)
+        cdef int answer
+        if port is self.only_out and port is not None:
+            answer = self.pass_on(self.as_message(value, self.current))
+        else:
+            answer = self.send_on(self.outlets_of(port), self.as_message(value, self.current))
         return OK if answer == VERDICT_OK else put_result(answer)
 
     cdef tuple outlets_of(self, object port):

@@ -49,10 +49,16 @@ def run(output: Path, processes: int, values: int, only: Iterable[str] = ()) -> 
         _run_script(script, kind, counts, only, part)
         if part.exists():
             parts.append(part)
-    suite = [benchmark for part in parts for benchmark in json.loads(part.read_text())["benchmarks"]]
-    output.write_text(json.dumps({"version": "1.0", "benchmarks": suite}))
+    merged = [benchmark for part in parts for benchmark in _benchmarks(json.loads(part.read_text()))]
+    output.write_text(json.dumps({"version": "1.0", "benchmarks": merged}))
     for part in parts:
         part.unlink()
+
+
+def _benchmarks(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of a file, each with the metadata that pyperf keeps once for all of them."""
+    shared = content.get("metadata", {})
+    return [{**each, "metadata": {**shared, **each.get("metadata", {})}} for each in content["benchmarks"]]
 
 
 def _run_script(script: str, kind: str, counts: tuple[int, int], only: Iterable[str], part: Path) -> None:
@@ -74,6 +80,8 @@ def load(path: Path) -> dict[str, Figure]:
     figures = {}
     for benchmark in suite.get_benchmarks():
         figure = _figure(benchmark)
+        if "?" in (figure.hold, figure.build) or "?" in figure.python:
+            raise Unusable(f"{path}: {figure.name} does not say what it is and was measured on; make it anew")
         figures[figure.name] = figure
     if not figures:
         raise Unusable(f"{path} holds no figure; make it anew")
@@ -88,18 +96,18 @@ def _figure(benchmark: Any) -> Figure:
     version = ".".join(str(metadata.get("python_version", "?")).split()[0].split(".")[:2])
     python = f"{metadata.get('python_implementation', '?')} {version}"
     return Figure(
-        benchmark.get_name(), value, spread, metadata.get("hold", "none"), metadata.get("graphflow_build", "?"), python
+        benchmark.get_name(), value, spread, metadata.get("hold", "?"), metadata.get("graphflow_build", "?"), python
     )
 
 
 def strip(path: Path, output: Path) -> None:
     """Copy a file without what tells about the machine and the day it was made on."""
     content = json.loads(path.read_text())
-    shared = content.get("metadata", {})
-    for benchmark in content["benchmarks"]:
-        benchmark["metadata"] = _kept({**shared, **benchmark.get("metadata", {})}, benchmark["runs"])
+    benchmarks = _benchmarks(content)
+    for benchmark in benchmarks:
+        benchmark["metadata"] = _kept(benchmark["metadata"], benchmark["runs"])
         benchmark["runs"] = [{"values": run["values"]} for run in benchmark["runs"] if run.get("values")]
-    slim = {"version": content["version"], "benchmarks": content["benchmarks"]}
+    slim = {"version": content["version"], "benchmarks": benchmarks}
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(slim, indent=1, sort_keys=True) + "\n")
 

@@ -30,7 +30,7 @@ def of_steps() -> Subgraph:
 
 @pytest.mark.parametrize("make", [of_classes, of_steps])
 def test_a_worker_that_has_more_to_do_is_not_woken(make: object) -> None:
-    """Nobody is rung for a message while a worker is on its way to it: a run takes a few wake-ups, whatever its length."""
+    """Nobody is rung for a message while a worker is on its way to it: a few wake-ups a run, whatever its length."""
     for workers in (1, 2):
         graph = of_classes() if make is of_classes else of_steps()
         scheduler = scheduler_of(graph, workers=workers)

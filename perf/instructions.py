@@ -1,4 +1,4 @@
-"""The second, tighter gate: instructions that a put and a get take, counted by callgrind.
+"""The second, tighter gate: instructions that a put and a get take, and a hop, counted by callgrind.
 
 python perf/instructions.py check | baseline
 
@@ -22,10 +22,13 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BASELINE = HERE / "baseline" / f"instructions-{sys.version_info[0]}.{sys.version_info[1]}.json"
 LIMIT = 1.05
-FEW, MANY = 2_000, 12_000
+FEW, MANY = 3_000, 13_000
 PLANT = float(os.environ.get("GRAPHFLOW_BENCH_PLANT", "0"))
 
 SETUP = "from graphflow import Edge, Message, MessageType, PortSpec\nfrom collections import deque\n"
+# Whole runs of perf/hops.py: the number of messages is that of the module.
+HOPS = {"hop.class": "of_classes", "hop.compiled_map": "of_maps", "hop.compiled_filter": "of_filters"}
+RUN = "import hops\nhops.MESSAGES = {times}\nhops.running(hops.{make})(1, lambda: 0.0)\n"
 WORK = {
     "deque": ("q = deque(); put, get = q.append, q.popleft", "put(1); get()"),
     "edge.block": ("e = Edge('a', 'o', 'b', 'i'); put, get = e.try_put, e.try_get", "put(1); get()"),
@@ -39,9 +42,13 @@ WORK = {
 
 def count(name: str, times: int) -> int:
     """Instructions of a process that does it so many times."""
-    prepare, work = WORK[name]
-    program = f"{SETUP}def main():\n    {prepare}\n    for _ in range({times}):\n        {work}\nmain()\n"
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(HERE.parent)}
+    if name in HOPS:
+        program = RUN.format(times=times, make=HOPS[name])
+    else:
+        prepare, work = WORK[name]
+        program = f"{SETUP}def main():\n    {prepare}\n    for _ in range({times}):\n        {work}\nmain()\n"
+    path = os.pathsep.join([str(HERE.parent), str(HERE)])
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": path}
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", sys.executable, "-c", program]
@@ -55,9 +62,10 @@ def count(name: str, times: int) -> int:
 def measure() -> dict[str, float]:
     """Instructions of each operation over those of the yardstick."""
     each = {}
-    for name in WORK:
+    for name in (*WORK, *HOPS):
         many = MANY if name == "deque" else MANY + int((MANY - FEW) * PLANT)
-        each[name] = (count(name, many) - count(name, FEW)) / (MANY - FEW)
+        operations = (MANY - FEW) * (3 if name in HOPS else 1)  # three hops a message
+        each[name] = (count(name, many) - count(name, FEW)) / operations
     return {name: round(cost / each["deque"], 4) for name, cost in each.items() if name != "deque"}
 
 
@@ -83,7 +91,7 @@ def main() -> int:
     for name, cost in now.items():
         verdict = "ok" if cost <= before[name] * LIMIT else "SLOWER"
         slower += verdict != "ok"
-        print(f"{name:12} {before[name]:8.4f} {cost:8.4f} {cost / before[name] - 1:+7.1%}  limit x{LIMIT}  {verdict}")
+        print(f"{name:20} {before[name]:8.4f} {cost:8.4f} {cost / before[name] - 1:+7.1%}  limit x{LIMIT}  {verdict}")
     return int(slower > 0)
 
 

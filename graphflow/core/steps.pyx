@@ -5,9 +5,9 @@
 # queued as it was. A batch also ends after LONGEST_NS, so that a slow function does not keep its producer from the
 # slots of what it has handled.
 #
-# What an operator sends goes out at once, in a critical section of its own. (Kept until the end of the batch and sent in
-# one section it took more instructions, 972 a hop instead of 914, and it needs a way around functions that block, which
-# else hold back what was made before.)
+# What an operator sends goes out at once, in a critical section of its own. (Kept until the end of the batch and sent
+# in one section it took more instructions, 972 a hop instead of 914, and it needs a way around functions that block,
+# which else hold back what was made before.)
 #
 # `current` owns the message that is being handled; where that is the only reference a map may reuse the message.
 #

@@ -190,8 +190,9 @@ cdef class AwaitedGet(Awaited):
             edge.expire_now()
             if self.listed():
                 return None
-            edge.leave_get(&self.wait)      # if more lies there than it takes, the next in line is rung
         item = edge.take_any(&self.wait)
+        if item is not None or self.wait.state == SHUT:
+            edge.leave_get(&self.wait)      # if there is more for others, the next in line is rung
         if item is None and self.wait.state == SHUT:
             raise EdgeClosed(f"{edge.id} is closed and empty")
         return item

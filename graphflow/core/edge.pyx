@@ -403,19 +403,25 @@ cdef class Edge(CheckedQueue):
     cdef object wait_get(self, int64_t timeout):
         cdef Waiter waiter = new_waiter(None, 0, False)
         cdef int64_t until = self.clock.now_ns() + timeout
+        cdef bint rung = False
         if timeout != 0 and not (self.special & CLOSED):
             self.refuse_to_wait("get", "on_message() of a connected node, or try_get()")
         while True:
             item = self.take_any(&waiter.wait)
+            if rung and (item is not None or waiter.wait.state == SHUT):
+                self.leave_get(&waiter.wait)    # if there is more for others, the next in line is rung
             if item is not None:
                 return item
             if waiter.wait.state == SHUT:
                 raise EdgeClosed(f"{self.id} is closed and empty")
             try:
                 self.sleep(waiter, timeout, until)
-            finally:
+            except BaseException:
                 self.leave_get(&waiter.wait)
-            if waiter.wait.state == WAITING:
+                raise
+            rung = waiter.wait.state != WAITING
+            if not rung:
+                self.leave_get(&waiter.wait)
                 item = self.take_any(NULL)
                 if item is not None:
                     return item

@@ -340,8 +340,8 @@ cdef class EdgeQueue(EdgeContents):
         return 0
 
     cdef int leave_get(self, Wait* wait) except -1:
-        """A getter stops waiting: it was rung and has taken its item, or it gives up. Where there is more to take (one ring
-        may stand for many items, or is not used) the next getter is rung (I6)."""
+        """A getter stops waiting: it was rung and has taken its item, or it gives up. Where there is more to take (one
+        ring may stand for many items, or is not used) the next getter is rung (I6)."""
         cdef PyObject* owner
         acquire(self.mu)
         if wait.home != NULL:

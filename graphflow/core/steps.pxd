@@ -15,7 +15,7 @@ cdef class StepCell(Cell):
     cdef int look                   # after which of its messages the clock is looked at
 
     cdef int set_up(self, Operator step) except -1
-    cdef int run_batch(self, Inlet inlet, int claimed) except -1
+    cdef int run_batch(self, Inlet inlet, int claimed, int* done) except -1
     cdef int run_messages(self, Inlet inlet, int claimed, int* done) except -1
     cdef bint batch_ends(self, int done) noexcept
     cdef int clear_room(self) except -1

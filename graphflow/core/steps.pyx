@@ -70,7 +70,7 @@ cdef class StepCell(Cell):
                 return done + Handler.take_data(self, inlet, quantum - done)
             handled = 0
             try:
-                handled = self.run_batch(inlet, claimed)
+                self.run_batch(inlet, claimed, &handled)
             finally:                # the batch is void where the run has ended, or the node was stopped
                 dry = edge.release_batch(self.room, claimed, handled)
                 self.clear_room()
@@ -82,26 +82,25 @@ cdef class StepCell(Cell):
         self.dispatch.inlet_left(&inlet.state, False)
         return done
 
-    cdef int run_batch(self, Inlet inlet, int claimed) except -1:
-        """Handle the claimed messages until something ends the batch; returns how many were handled."""
-        cdef int done = 0
+    cdef int run_batch(self, Inlet inlet, int claimed, int* done) except -1:
+        """Handle the claimed messages until something ends the batch; `done` counts those that were begun."""
         self.began_ns = self.dispatch.clock.now_ns()
         self.look = 1
-        while done < claimed:
+        while done[0] < claimed:
             try:
-                self.run_messages(inlet, claimed, &done)
+                self.run_messages(inlet, claimed, done)
                 break
             except BaseException as error:      # of one message: the node's error policy decides, and the rest goes on
                 self.in_handler -= 1
                 self.fail("on_message", error, self.current, self.inlet_port, True)
                 self.current = None
-                if self.batch_ends(done):
+                if self.batch_ends(done[0]):
                     break
         breathe(here(), self.began_ns)
-        return done
+        return 0
 
     cdef int run_messages(self, Inlet inlet, int claimed, int* done) except -1:
-        """Handle messages until one raises, or something ends the batch. `done` counts those that were begun."""
+        """Handle messages until one raises, or something ends the batch."""
         cdef PyObject** cells = list_items(self.room)
         cdef Operator step = self.step
         cdef int64_t* handed = &inlet.edge.handed

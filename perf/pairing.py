@@ -24,7 +24,8 @@ Clock = Callable[[], float]
 # Does the operation n times and returns what the clock says it took, in seconds.
 Measured = Callable[[int, Clock], float]
 
-# What a test of the gate plants: a share by which every piece of gated work is made longer.
+# What a test of the gate plants: a share by which the operations of a slice are made more. (Work that is a whole run of
+# a graph stays one run.)
 PLANT = float(os.environ.get("GRAPHFLOW_BENCH_PLANT", "0"))
 
 

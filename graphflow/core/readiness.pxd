@@ -57,7 +57,9 @@ cdef class Readiness:
             self.mu.unlock()
 
     cdef inline void ring_bell(self, Bell* bell) noexcept nogil:
-        # Under the lock: one waiter goes on. It is woken after the lock, one of several at once.
+        # Under the lock: one waiter goes on. It is woken after the lock (of several bells or rings in one section only
+        # the last; the others at once). What it waits for is set by then, and who is on the way to sleep looks at that
+        # under the lock first, so no ring is lost. The bell is still there: whoever rings has a reference to the run.
         bell.ring()
         self.wake_rung()
         self.rung = bell

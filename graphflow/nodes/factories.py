@@ -155,7 +155,7 @@ def name_for(fn: object, name: str | None, kind: str, maker: str = "") -> str:
 
 def is_coroutine_function(fn: object) -> bool:
     """True for an `async def`, and for an object whose `__call__` is one."""
-    return inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(getattr(fn, "__call__", None))  # noqa: B004
+    return callable(fn) and (inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(fn.__call__))
 
 
 def with_settings(node: AnyNode, settings: NodeSettings) -> AnyNode:

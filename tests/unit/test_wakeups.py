@@ -14,6 +14,8 @@ from timing import voluntary_switches
 from graphflow.nodes import map_node, sink_node, source_node
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graphflow import Subgraph
 
 MESSAGES = 20_000
@@ -29,11 +31,10 @@ def of_steps() -> Subgraph:
 
 
 @pytest.mark.parametrize("make", [of_classes, of_steps])
-def test_a_worker_that_has_more_to_do_is_not_woken(make: object) -> None:
+def test_a_worker_that_has_more_to_do_is_not_woken(make: Callable[[], Subgraph]) -> None:
     """Nobody is rung for a message while a worker is on its way to it: a few wake-ups a run, whatever its length."""
     for workers in (1, 2):
-        graph = of_classes() if make is of_classes else of_steps()
-        scheduler = scheduler_of(graph, workers=workers)
+        scheduler = scheduler_of(make(), workers=workers)
         scheduler.start()
         scheduler.wait(DEADLINE_S)
         assert scheduler.snapshot().scheduler.wakeups <= 20 * workers

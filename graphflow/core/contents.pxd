@@ -91,7 +91,7 @@ cdef class EdgeContents:
     cdef PyObject* claim        # item in the data that its putter is merging into for good; borrowed from its slot
     cdef unsigned long claim_thread
     cdef Py_ssize_t batch       # the oldest items, so many, are in the consumer's hands; their slots hold None
-    cdef int64_t handed         # of those, how many its handler was called with. The claimer counts it up without mu; see batches.pyx
+    cdef int64_t handed         # of those, its handler was called with; counted without mu, see batches.pyx
     cdef KeyIndex index         # of a keyed edge
     cdef int64_t head_sequence  # sequence number of the oldest item, on a keyed edge
     cdef int64_t next_expiry_ns  # no item of a keyed edge expires before

@@ -76,7 +76,6 @@ cdef class BatchQueue(EdgeQueue):
         cdef list taken = [None] * min(min(most, peek(self.data.count)), <Py_ssize_t>SECTION_MOST)
         cdef PyObject** cells = list_items(taken)
         cdef Py_ssize_t place = 0
-        cdef bint starved = False
         cdef News news
         no_news(&news)
         acquire(self.mu)
@@ -87,11 +86,7 @@ cdef class BatchQueue(EdgeQueue):
             self.counts.delivered += place
             if place > 0 and self.special & TAKE_SLOW:
                 self.room_made(&news)
-                starved = self.starved()
-        self.unlock()
-        if starved:
-            self.settle()
-        self.tell(&news)
+        self.unlock_and_tell(&news)
         del taken[place:]
         return taken
 
@@ -121,7 +116,6 @@ cdef class BatchQueue(EdgeQueue):
         cdef PyObject** slot
         cdef Py_ssize_t position
         cdef News news
-        cdef bint starved = False
         cdef bint dry = False
         no_news(&news)
         acquire(self.mu)
@@ -138,16 +132,12 @@ cdef class BatchQueue(EdgeQueue):
             self.show_claims()
             if self.special & TAKE_SLOW:
                 self.room_made(&news)
-                starved = self.starved()
             if self.special & GETTERS and (self.takeable() or self.special & CLOSED):
                 self.free_waiter(self.getters.first, RETRY)
             dry = self.data.count == 0
             if dry:
                 self.special |= CONSUMER_IDLE
-        self.unlock()
-        if starved:
-            self.settle()
-        self.tell(&news)
+        self.unlock_and_tell(&news)
         return dry
 
     cdef void void_batch(self) noexcept:

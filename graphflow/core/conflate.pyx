@@ -327,7 +327,6 @@ cdef int failed_merge(EdgeQueue queue, object policy, object error) except -1:
 cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
     """The claimed item is takeable again: whoever saw the queue as empty is told."""
     cdef News news
-    cdef bint starved
     no_news(&news)
     acquire(queue.mu)
     queue.claim = NULL
@@ -342,9 +341,4 @@ cdef int release_claim(EdgeQueue queue, Attempt attempt) except -1:
         queue.want_producer(&news)
     queue.call_back(queue.claim_waiters.first)
     queue.room_made(&news)
-    starved = queue.starved()
-    queue.unlock()
-    if starved:
-        queue.settle()
-    queue.tell(&news)
-    return 0
+    return queue.unlock_and_tell(&news)

@@ -44,14 +44,10 @@ cdef class LeasedQueue(BatchQueue):
         """Change the capacity: more is handed out at once, less loses nothing."""
         cdef News news
         no_news(&news)
-        cdef bint starved
         acquire(self.mu)
         self.limit = capacity
         self.room_made(&news)
-        starved = self.starved()
-        self.unlock()
-        self.tell(&news)
-        return self.settle() if starved else 0
+        return self.unlock_and_tell(&news)
 
     cdef int shut(self) except -1:
         """Take nothing more in; every waiter is released, what is queued stays takeable."""

@@ -47,5 +47,6 @@ cdef class EdgeQueue(EdgeContents):
     cdef int grow(self, bint control) except -1
     cdef int settle(self) except -1
     cdef int tell(self, News* news) except -1
+    cdef int unlock_and_tell(self, News* news) except -1
 
 cdef object unwrap(EdgeQueue queue, object held)

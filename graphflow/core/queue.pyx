@@ -218,6 +218,14 @@ cdef class EdgeQueue(EdgeContents):
             self.unlock()
         return 0
 
+    cdef int unlock_and_tell(self, News* news) except -1:
+        """Under the lock: end a section that may have made room."""
+        cdef bint starved = self.starved()
+        self.unlock()
+        if starved:
+            self.settle()
+        return self.tell(news)
+
     # ======================================================================================== taking
 
     cdef object take_plain(self):

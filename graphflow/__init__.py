@@ -20,12 +20,12 @@ try:
         latest,
     )
     from graphflow.core.port import Port, PortDirection, PortSpec
-except ImportError as error:
+except ImportError as _missing:
     raise ImportError(
         "graphflow's compiled core is missing, or is not for this Python "
         f"({sys.version_info[0]}.{sys.version_info[1]}): run `pip install .`, or `make build` in a "
-        f"checkout ({error})"
-    ) from error
+        f"checkout ({_missing})"
+    ) from _missing
 
 from graphflow.config import PriorityBand, SchedulerConfig
 from graphflow.error_policy import DeadLetter, ErrorPolicy

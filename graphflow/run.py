@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graphflow.config import SchedulerConfig
+    from graphflow.core.engine import Engine
     from graphflow.shell import Shell
     from graphflow.topology import Plan
 
-log = logging.getLogger("graphflow.scheduler")
+log: logging.Logger = logging.getLogger("graphflow.scheduler")
 
 _tokens = itertools.count(1)
 
@@ -49,11 +50,11 @@ class Run:
     def __init__(self, plan: Plan, config: SchedulerConfig, name: str, shell: Shell) -> None:
         self.plan = plan
         self._shell = shell
-        self.engine = shell.engine(plan, config, next(_tokens), name)
-        self.ended = Latch()
+        self.engine: Engine = shell.engine(plan, config, next(_tokens), name)
+        self.ended: Latch = Latch()
         self.report: ShutdownReport | None = None
         self.reason: str | None = None  # of a stop that was asked for
-        self.process = os.getpid()  # a forked child has the object but not the threads
+        self.process: int = os.getpid()  # a forked child has the object but not the threads
         self.name = name
         self._began = self.engine.now()
         self._lasted_s: float | None = None  # set when it has ended

@@ -39,7 +39,7 @@ from graphflow.topology import Plan, check, nodes_of, plan
 from graphflow.tracing import Spans, Tracing
 from graphflow.validation import error, nearest
 
-log = logging.getLogger("graphflow.scheduler")
+log: logging.Logger = logging.getLogger("graphflow.scheduler")
 
 _BRIEFLY = ("depth", "peak_depth", "capacity", "offered", "delivered")  # of each edge, in get_stats()
 
@@ -60,7 +60,7 @@ class Scheduler:
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         if config is not None and not isinstance(config, SchedulerConfig):
             raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
-        self.config = config or SchedulerConfig()
+        self.config: SchedulerConfig = config or SchedulerConfig()
         self._lock = threading.Lock()  # guards registration and start; never held while waiting for a run
         self._items: list[Subgraph | Node] = []
         self._plan: Plan = plan([])

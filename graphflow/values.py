@@ -12,7 +12,7 @@ class Values:
     """
 
     def __init__(self, values: Any) -> None:
-        self.body = values if hasattr(values, "__anext__") else iter(values)
+        self.body: Any = values if hasattr(values, "__anext__") else iter(values)
 
     def __aiter__(self) -> Values:
         return self

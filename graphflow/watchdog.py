@@ -17,7 +17,7 @@ from graphflow.stacks import stack_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-log = logging.getLogger("graphflow.watchdog")
+log: logging.Logger = logging.getLogger("graphflow.watchdog")
 
 Kind = Literal["hook", "cycle", "paused", "stopped", "unread", "unknown"]
 

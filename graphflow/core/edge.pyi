@@ -22,9 +22,9 @@ class Edge(Generic[_T]):
         default_policy: Policy | None = None,
         *,
         max_bytes: int | None = None,
-        sizeof: Callable[[Any], int] | None = None,
         ttl_s: float | None = None,
         control_capacity: int = 64,
+        sizeof: Callable[[Any], int] | None = None,
     ) -> None: ...
     @property
     def id(self) -> str: ...

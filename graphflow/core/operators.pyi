@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, final
 
 from graphflow.core.node import NodeBase
 
@@ -12,21 +12,26 @@ class Operator:
     def around(self, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Self:
         """The same kind of operator, with the function that `wrap` makes of this one's."""
 
+@final
 class Map(Operator):
     """Sends what the function makes of a payload."""
 
     def __init__(self, function: Callable[[Any], Any], skips_none: bool = False) -> None: ...
     def around(self, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Self: ...
 
+@final
 class Filter(Operator):
     """Sends on the messages whose payloads the function finds true."""
 
+@final
 class FlatMap(Operator):
     """Sends each value of what the function makes of a payload."""
 
+@final
 class Sink(Operator):
     """Calls the function, and sends nothing."""
 
+@final
 class Batch(Operator):
     """Sends lists of payloads: full ones, or what there is when the first of them has waited for the timeout."""
 

@@ -16,7 +16,7 @@ from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink
 from graphflow.logs import say
 from graphflow.node import Node, PortDeclaration
 
-log = logging.getLogger("graphflow.node")
+log: logging.Logger = logging.getLogger("graphflow.node")
 
 
 class StepNode(Node):

@@ -16,8 +16,8 @@ try:
     from opentelemetry.metrics import Observation
 
     from graphflow.observability.otel_spans import OtelSpans
-except ImportError as error:
-    raise ImportError("instrument() needs the OpenTelemetry API: pip install 'graphflow[opentelemetry]'") from error
+except ImportError as _missing:
+    raise ImportError("instrument() needs the OpenTelemetry API: pip install 'graphflow[opentelemetry]'") from _missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -67,7 +67,7 @@ class Instrumentation:
     def __init__(
         self, scheduler: Scheduler, meter_provider: MeterProvider | None, tracer_provider: TracerProvider | None
     ) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._scheduler = weakref.ref(scheduler)
         self._guard = threading.Lock()  # guards the next two
         self._snapshot: Snapshot | None = None

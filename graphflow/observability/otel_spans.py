@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, TracerProvider
 
-log = logging.getLogger("graphflow.tracing")
+log: logging.Logger = logging.getLogger("graphflow.tracing")
 
 _HEADERS = ("traceparent", "tracestate")
 _propagator = TraceContextTextMapPropagator()

@@ -15,15 +15,15 @@ from graphflow.snapshot import Distribution, Snapshot
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
     from prometheus_client.registry import Collector
-except ImportError as error:
-    raise ImportError("PrometheusCollector needs prometheus-client: pip install 'graphflow[prometheus]'") from error
+except ImportError as _missing:
+    raise ImportError("PrometheusCollector needs prometheus-client: pip install 'graphflow[prometheus]'") from _missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from prometheus_client import Metric
 
-log = logging.getLogger("graphflow.prometheus")
+log: logging.Logger = logging.getLogger("graphflow.prometheus")
 
 # Powers of two of a nanosecond, for which the counts are exact: 1 microsecond to 17 seconds.
 BOUNDS = tuple(2**power / 1e9 for power in range(10, 35, 2))

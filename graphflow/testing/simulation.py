@@ -190,11 +190,11 @@ class World:
         self.max_steps = max_steps
         self.faults = faults
         self.interleave = interleave
-        self.faulty = True
-        self.baton = Baton(seed, max_steps)
+        self.faulty: bool = True
+        self.baton: Baton = Baton(seed, max_steps)
         self.baton.put_timeouts = max((fault.chance for fault in faults if isinstance(fault, PutTimesOut)), default=0.0)
-        self.note = self.baton.note
-        self.below = self.baton.below
+        self.note: Callable[[str], None] = self.baton.note
+        self.below: Callable[[int], int] = self.baton.below
         self._handler_s = handler_s
 
     def luck(self, chance: float) -> bool:

@@ -21,7 +21,7 @@ class Metrics:
     def exposition(self) -> Text:
         """Read the numbers now. Raises HttpError (501) where prometheus-client is not installed."""
         if self._registry is None:
-            raise HttpError(501, "metrics need prometheus-client: pip install 'graphflow[prometheus]'")
+            raise HttpError(501, "metrics need prometheus-client: pip install 'graphflow[metrics]'")
         from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
         return Text(generate_latest(self._registry), CONTENT_TYPE_LATEST)

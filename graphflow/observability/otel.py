@@ -17,7 +17,7 @@ try:
 
     from graphflow.observability.otel_spans import OtelSpans
 except ImportError as _missing:
-    raise ImportError("instrument() needs the OpenTelemetry API: pip install 'graphflow[opentelemetry]'") from _missing
+    raise ImportError("instrument() needs the OpenTelemetry API: pip install 'graphflow[otel]'") from _missing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -43,7 +43,7 @@ def instrument(
     scheduler alive. `close()` what it returns, or use it as a context manager, to end it.
 
     Raises TypeError for what is no Scheduler or no provider, SchedulerStateError if the scheduler is instrumented
-    already, ImportError without the API (extra "opentelemetry").
+    already, ImportError without the API (extra "otel").
     """
     if not isinstance(scheduler, Scheduler):
         raise TypeError(f"instrument() takes a Scheduler, not {scheduler!r}")

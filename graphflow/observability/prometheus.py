@@ -16,7 +16,7 @@ try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
     from prometheus_client.registry import Collector
 except ImportError as _missing:
-    raise ImportError("PrometheusCollector needs prometheus-client: pip install 'graphflow[prometheus]'") from _missing
+    raise ImportError("PrometheusCollector needs prometheus-client: pip install 'graphflow[metrics]'") from _missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +44,7 @@ class PrometheusCollector(Collector):
     its metrics have the same names. Each scheduler is a `graph` in the labels; of two with one name the second is
     "name-2". A scheduler that is dropped is not exported any more: it is not kept alive.
 
-    Raises TypeError for what is no Scheduler, ImportError without prometheus-client (extra "prometheus").
+    Raises TypeError for what is no Scheduler, ImportError without prometheus-client (extra "metrics").
     """
 
     def __init__(self, *schedulers: Scheduler) -> None:

@@ -109,4 +109,4 @@ def test_without_the_library_the_answer_says_what_to_install(tmp_path: Path, mon
         caught.value.close()
     finally:
         running.stop()
-    assert (caught.value.code, "pip install 'graphflow[prometheus]'" in answer["error"]) == (501, True)
+    assert (caught.value.code, "pip install 'graphflow[metrics]'" in answer["error"]) == (501, True)

@@ -170,7 +170,7 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.stdout == "instrument() needs the OpenTelemetry API: pip install 'graphflow[opentelemetry]'\n", (
+    assert done.stdout == "instrument() needs the OpenTelemetry API: pip install 'graphflow[otel]'\n", (
         done.stderr
     )
 

@@ -309,7 +309,7 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.stdout == "PrometheusCollector needs prometheus-client: pip install 'graphflow[prometheus]'\n", (
+    assert done.stdout == "PrometheusCollector needs prometheus-client: pip install 'graphflow[metrics]'\n", (
         done.stderr
     )
 

@@ -9,7 +9,9 @@ VENV ?= .venv
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 # Absolute, as the variants run in folders of their own.
 PY := $(abspath $(VENV))/bin/python
-PYTEST := $(PY) -m pytest
+# What a run leaves: reports, coverage, and what is known of the schedulers of failing tests.
+ARTIFACTS := $(abspath artifacts)
+PYTEST = GRAPHFLOW_ARTIFACTS=$(ARTIFACTS)/$@ $(PY) -m pytest --junitxml=$(ARTIFACTS)/$@.xml
 PYTEST_ARGS ?=
 
 # What a variant of the build is made from; each has its own copy, so that no two share a file.
@@ -21,7 +23,7 @@ ASAN = $(shell readlink -f "$$(gcc -print-file-name=libasan.so)") \
 
 # The requirements have one home, pyproject.toml: $(call install,extra...) installs lists of it.
 define REQUIREMENTS
-import sys, tomllib
+import os, re, sys, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))
 lists = {**project["project"]["optional-dependencies"], "build": project["build-system"]["requires"]}
 def lines(name):
@@ -30,7 +32,7 @@ def lines(name):
             for other in line.removeprefix("graphflow[").removesuffix("]").split(","):
                 yield from lines(other)
         else:
-            yield line
+            yield re.sub(r">=([\w.]+)(,<[\w.]+)?", r"==\1", line) if os.environ.get("LOWEST") else line
 print(*(line for name in sys.argv[1:] for line in lines(name)), sep="\n")
 endef
 export REQUIREMENTS
@@ -38,7 +40,7 @@ install = $(PY) -c "$$REQUIREMENTS" $(1) | $(PY) -m pip install --quiet --disabl
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # -- running -------------------------------------------------------------------------------------
 
@@ -50,10 +52,60 @@ demo: build $(VENV)/ready-demo ## run the ingestion service on 27,004 real fligh
 test: build $(VENV)/ready-test ## run the unit and integration tests
 	@$(PYTEST) $(PYTEST_ARGS)
 
+# A shard is every second test (1/2), or every third, of a suite.
+SPLIT = $(if $(SHARD),--splits $(notdir $(SHARD)) --group $(patsubst %/,%,$(dir $(SHARD))))
+.PHONY: unit integration
+unit integration: build $(VENV)/ready-test $(if $(SHARD),$(VENV)/ready-shards) ## run one of the two; SHARD=1/2 for half of it
+	@$(PYTEST) tests/$@ -m 'not flaky_quarantine' $(SPLIT) $(PYTEST_ARGS)
+
+.PHONY: quarantine
+quarantine: build $(VENV)/ready-test ## run the tests in quarantine, apart (pytest's 5: there are none)
+	@$(PYTEST) -m flaky_quarantine $(PYTEST_ARGS) || [[ $$? == 5 ]]
+
+.PHONY: matrix
+matrix: ## run the unit and integration tests on other Pythons: PYTHONS='3.12 3.13'
+	@for version in $(or $(PYTHONS),3.12 3.13); do \
+		$(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version matrix-here; done
+
+# In a folder of its own, so that the tree keeps the core that it has.
+.PHONY: matrix-here
+matrix-here: $(VENV)/ready-build $(VENV)/ready-test
+	$(call lay,$(notdir $(VENV)))
+	@cd $(VARIANTS)/$(notdir $(VENV)) && $(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
+
+.PHONY: test-lowest
+test-lowest: ## run the tests with the oldest versions that pyproject.toml admits
+	@LOWEST=1 $(MAKE) --no-print-directory VENV=.venv-lowest matrix-here
+
+# What a macOS machine runs: the tests that the milestone names, and the demo.
+.PHONY: smoke
+smoke: build $(VENV)/ready-test demo ## run the named tests and the demo
+	@$(PYTEST) $(addprefix tests/unit/test_,edge_policies.py scheduler_priority.py scheduler_pq_edge_cases.py) \
+		$(addprefix tests/integration/test_,backpressure_end_to_end.py mixed_overflow_policies.py shutdown_semantics.py)
+
 SIM_SEEDS ?= 4000
 .PHONY: sim
 sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
 	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
+
+# -- what continuous integration runs -------------------------------------------------------------
+
+# In the order of .gitlab-ci.yml, which a test compares.
+MERGE_REQUEST := lint typecheck build exports gates-selftest unit integration matrix quarantine sim sim-plants \
+	browser-test coverage coverage-selftest bench-selftest bench debug-test tsan asan dist test-wheel docs
+NIGHTLY := stress soak test-ft test-lowest bench-instructions
+.PHONY: ci
+ci: ## run what a merge request runs, in the same order
+	@for target in $(MERGE_REQUEST); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
+
+.PHONY: ci-left
+ci-left: ## list what is left of both after DONE='lint typecheck ...'
+	@echo "  in a merge request: $(filter-out $(DONE),$(MERGE_REQUEST))"
+	@echo "  nightly: $(filter-out $(DONE),$(NIGHTLY))"
+
+.PHONY: ci-nightly
+ci-nightly: ## run what a schedule runs besides
+	@for target in $(NIGHTLY); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
 
 # -- measuring ------------------------------------------------------------------------------------
 
@@ -104,9 +156,30 @@ $(VENV)/ready-%: $(VENV)/ready-python pyproject.toml
 	@$(call install,$*)
 	@touch $@
 
+.PHONY: dist
+dist: $(VENV)/ready-dist ## make an sdist, a wheel from it, and check both
+	@rm -rf dist
+	@$(PY) -m build
+	@$(PY) -m twine check --strict dist/*
+	@$(PY) -m auditwheel show dist/*.whl
+
+.PHONY: test-wheel
+test-wheel: dist ## run the tests on the installed wheel, without the source tree
+	@$(MAKE) --no-print-directory VENV=.venv-wheel test-wheel-here
+
+.PHONY: test-wheel-here
+test-wheel-here: $(VENV)/ready-build $(VENV)/ready-test
+	@$(PY) -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/*.whl
+	$(call lay,wheel)
+	@cd $(VARIANTS)/wheel && rm -rf graphflow && $(PYTEST) -m 'not source_tree' $(PYTEST_ARGS)
+
+.PHONY: wheels
+wheels: $(VENV)/ready-wheels ## build the wheels of a release, for each Python, with cibuildwheel (needs docker)
+	@$(PY) -m cibuildwheel --output-dir dist
+
 .PHONY: clean
 clean: ## remove what was built, the virtual environment included
-	rm -rf build dist artifacts *.egg-info $(VENV) .coverage* .hypothesis .mypy_cache \
+	rm -rf build dist artifacts *.egg-info .venv* .python-ft .cache .coverage* .hypothesis .mypy_cache \
 		.pytest_cache .ruff_cache
 	find . -path ./.git -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
 	find graphflow \( -name '*.so' -o -name '*.cpp' -o -name '*.html' \) -delete
@@ -123,6 +196,19 @@ lint: $(VENV)/ready-lint ## check style: ruff and cython-lint
 typecheck: $(VENV)/ready-typecheck $(VENV)/ready-test ## check types: mypy and pyright
 	@$(PY) -m mypy
 	@$(PY) -m pyright --pythonpath $(PY)
+
+.PHONY: exports
+exports: build $(VENV)/ready-typecheck $(VENV)/ready-test ## hold stubs, exports and public types to the compiled modules
+	@$(PY) -m mypy.stubtest graphflow.core --ignore-missing-stub --ignore-disjoint-bases \
+		--allowlist tests/gates/stubtest-allowlist.txt
+	@PATH="$(dir $(PY)):$$PATH" PYTHONPATH=. $(PY) -m pyright --verifytypes graphflow --ignoreexternal
+	@$(PYTEST) tests/unit/test_public_names.py tests/gates/test_stub_constructors.py
+
+GATES_NEED := build test lint typecheck gates
+.PHONY: gates-selftest
+gates-selftest: build $(GATES_NEED:%=$(VENV)/ready-%) ## see that each gate is red on a planted defect
+	@$(PYTEST) tests/gates --ignore=tests/gates/test_planted_faults.py --ignore=tests/gates/test_coverage_planted.py \
+		$(PYTEST_ARGS)
 
 # A variant keeps its compiled files between runs; all else is laid anew from the tree.
 define lay
@@ -170,8 +256,14 @@ coverage: $(VENV)/ready-build $(VENV)/ready-test ## measure line coverage and ho
 	$(call lay,trace)
 	@cd $(VARIANTS)/trace && export GRAPHFLOW_TRACE=1 && \
 		$(PY) setup.py --quiet build_ext --inplace && \
-		PYTEST_TIMEOUT=900 $(PYTEST) --cov --cov-report=json:coverage.json $(PYTEST_ARGS) && \
+		PYTEST_TIMEOUT=900 $(PYTEST) --cov --cov-report=json:coverage.json --cov-report=xml:$(ARTIFACTS)/coverage.xml \
+			$(PYTEST_ARGS) && \
 		$(PY) tests/gates/coverage_gate.py coverage.json
+	@sed -i.seen 's#/$(VARIANTS)/trace/#/#' $(ARTIFACTS)/coverage.xml && rm $(ARTIFACTS)/coverage.xml.seen
+
+.PHONY: coverage-selftest
+coverage-selftest: $(VENV)/ready-test ## see that the coverage gate is red when less is run (after make coverage)
+	@$(PYTEST) tests/gates/test_coverage_planted.py $(PYTEST_ARGS)
 
 # Another interpreter has an environment of its own: the target calls make again for it. Only wheels, so that pip takes
 # an older version of what has none for it yet.
@@ -181,12 +273,16 @@ test-ft: ## run the tests on a free-threaded Python: make test-ft PYTHON=python3
 		echo "test-ft needs a free-threaded Python, and '$(PYTHON)' is not: make test-ft PYTHON=python3.13t" >&2; exit 1; }
 	@PIP_ONLY_BINARY=:all: $(MAKE) --no-print-directory VENV=.venv-ft PYTHON=$(PYTHON) test-ft-here
 
+.PHONY: python-ft
+python-ft: $(VENV)/ready-uv ## fetch a free-threaded Python with uv: .python-ft/bin/python3.13t
+	@UV_PYTHON_INSTALL_DIR=.python-ft UV_PYTHON_BIN_DIR=.python-ft/bin $(PY) -m uv python install 3.13t
+
 .PHONY: test-ft-here
 test-ft-here: $(VENV)/ready-build $(VENV)/ready-test
 	$(call lay,ft)
 	@cd $(VARIANTS)/ft && $(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
 
-SANITIZED := tests/gates tests/unit tests/integration tests/stress -m 'not measures'
+SANITIZED := tests/gates/test_planted_faults.py tests/unit tests/integration tests/stress -m 'not measures'
 
 # The libraries are preloaded by env on the Python process itself: a shell crashes under libtsan.
 .PHONY: tsan
@@ -197,6 +293,12 @@ tsan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under ThreadSaniti
 		env LD_PRELOAD="$(TSAN)" TSAN_OPTIONS="exitcode=66 second_deadlock_stack=1 history_size=4 die_after_fork=0 \
 			suppressions=$(abspath tests/gates/tsan.supp)" PYTEST_TIMEOUT=900 STRESS_SCALE=0.03 \
 			$(PYTEST) -p no:cacheprovider $(or $(PYTEST_ARGS),$(SANITIZED))
+
+SMOKED := tests/gates/test_planted_faults.py tests/unit/test_edge_threads.py tests/unit/test_edge_waiting.py \
+	tests/unit/test_handles.py tests/integration/test_races.py tests/integration/test_random_graphs.py
+.PHONY: tsan-smoke
+tsan-smoke: ## run those tests under ThreadSanitizer in which threads meet most
+	@$(MAKE) --no-print-directory tsan PYTEST_ARGS='$(SMOKED)'
 
 .PHONY: asan
 asan: $(VENV)/ready-build $(VENV)/ready-test ## run the tests under AddressSanitizer

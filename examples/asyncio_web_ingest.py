@@ -66,7 +66,7 @@ async def main() -> None:
     entrance, _ = graph.edges
     scheduler = Scheduler()
     scheduler.register(graph)
-    scheduler.pause("store")
+    scheduler.pause("store")  # its database is away
     async with asyncio.timeout(10), scheduler:
         endpoint = Endpoint(scheduler.input("posts"))
         async with await asyncio.start_server(endpoint.handle, "127.0.0.1", 0) as server:

@@ -170,9 +170,7 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.stdout == "instrument() needs the OpenTelemetry API: pip install 'graphflow[otel]'\n", (
-        done.stderr
-    )
+    assert done.stdout == "instrument() needs the OpenTelemetry API: pip install 'graphflow[otel]'\n", done.stderr
 
 
 def test_the_page_lists_every_instrument_with_its_unit(meters: Meters) -> None:

@@ -309,9 +309,7 @@ except ImportError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.stdout == "PrometheusCollector needs prometheus-client: pip install 'graphflow[metrics]'\n", (
-        done.stderr
-    )
+    assert done.stdout == "PrometheusCollector needs prometheus-client: pip install 'graphflow[metrics]'\n", done.stderr
 
 
 def test_the_page_lists_every_metric_with_its_type_and_labels() -> None:

@@ -86,6 +86,16 @@ bench-peers: build ## run the same graph on graphflow and its peers, into perf/r
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps meridian-runtime cryptography cffi
 	@$(PEERS)/bin/python perf/bench_peers.py
 
+# -- documenting ---------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: $(VENV)/ready-docs ## make the API reference as HTML, into build/docs/; any warning fails
+	@$(PY) -m mkdocs build --strict
+
+.PHONY: docs-api
+docs-api: $(VENV)/ready-python ## write docs/api.md anew from the docstrings
+	@$(PY) tests/api_reference.py > docs/.api.md && mv docs/.api.md docs/api.md
+
 # -- building ------------------------------------------------------------------------------------
 
 .PHONY: build

@@ -15,7 +15,7 @@ PYTEST = GRAPHFLOW_ARTIFACTS=$(ARTIFACTS)/$@ $(PY) -m pytest --junitxml=$(ARTIFA
 PYTEST_ARGS ?=
 
 # What a variant of the build is made from; each has its own copy, so that no two share a file.
-SOURCES := $(wildcard *.py *.toml *.in *.md LICENSE Makefile graphflow tests examples perf docs)
+SOURCES := $(wildcard *.py *.toml *.in *.md LICENSE Makefile CONTRIBUTING graphflow tests examples perf docs)
 VARIANTS := build/variants
 TSAN = $(shell readlink -f "$$(gcc -print-file-name=libtsan.so)")
 ASAN = $(shell readlink -f "$$(gcc -print-file-name=libasan.so)") \
@@ -137,6 +137,16 @@ bench-peers: build ## run the same graph on graphflow and its peers, into perf/r
 	@$(MAKE) --no-print-directory VENV=$(PEERS) $(PEERS)/ready-build $(PEERS)/ready-peers
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps meridian-runtime cryptography cffi
 	@$(PEERS)/bin/python perf/bench_peers.py
+
+# -- documenting ---------------------------------------------------------------------------------
+
+.PHONY: docs
+docs: $(VENV)/ready-docs ## make the API reference as HTML, into build/docs/; any warning fails
+	@$(PY) -m mkdocs build --strict
+
+.PHONY: docs-api
+docs-api: $(VENV)/ready-python ## write docs/api.md anew from the docstrings
+	@$(PY) tests/api_reference.py > docs/.api.md && mv docs/.api.md docs/api.md
 
 # -- building ------------------------------------------------------------------------------------
 

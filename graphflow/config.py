@@ -15,8 +15,11 @@ class PriorityBand(enum.IntEnum):
     """How urgent the messages of an edge are. The bands share the turns by `fairness_ratio`."""
 
     NORMAL = 1
+    """The default."""
     HIGH = 2
+    """For what is to be handled sooner."""
     CONTROL = 3
+    """The most urgent band of data. (CONTROL messages go before all bands, whatever their edge's.)"""
 
 
 def band_of(value: object) -> PriorityBand:

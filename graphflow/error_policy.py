@@ -31,12 +31,19 @@ class ErrorPolicy:
     """The graph stops without draining, and `run()` or `wait()` raises the error."""
 
     kind: Kind
+    """"continue", "retry", "dead_letter", "stop_node" or "stop_graph"."""
     attempts: int = 1
+    """Of a retry: calls of the handler in all."""
     backoff_s: float = 0.0
+    """Of a retry: seconds of rest before the second attempt; twice as long before each further one."""
     max_backoff_s: float = 0.0
+    """Of a retry: seconds that a rest takes at most, before jitter."""
     jitter: float = 0.0
+    """Of a retry: up to this share of a rest is added, drawn at random."""
     then: ErrorPolicy | None = None
+    """Of a retry: what applies when no attempt is left; None: CONTINUE."""
     port: str | None = None
+    """Of a dead letter: the output port."""
 
     @classmethod
     def retry(

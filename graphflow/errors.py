@@ -16,8 +16,11 @@ class GraphflowError(Exception):
 class GraphValidationError(GraphflowError, ValueError):
     """A graph, or a change to one, is not valid; `issues` holds everything found."""
 
+    issues: tuple[ValidationIssue, ...]
+    """Everything that is wrong."""
+
     def __init__(self, issues: Sequence[ValidationIssue]) -> None:
-        self.issues: tuple[ValidationIssue, ...] = tuple(issues)
+        self.issues = tuple(issues)
         super().__init__(self.issues)
 
     def __str__(self) -> str:

@@ -28,6 +28,7 @@ class FlightEvent:
     """Seconds on the monotonic clock of the run; differences count. The clock is read once a turn: a turn begins when
     the one before it on the same worker ended, or when the worker woke."""
     event: FlightKind
+    """What kind of thing."""
     worker: str | None
     """"worker-0", "dedicated-1", "loop", ...; None for what no worker did (a tick became due, a phase began)."""
     node: str | None
@@ -42,6 +43,7 @@ class FlightRecording:
     """The latest events of a run, oldest first."""
 
     graph: str
+    """Name of the scheduler."""
     reason: str
     """Why it was taken: "asked", "error" or "stall"."""
     time: float
@@ -49,6 +51,7 @@ class FlightRecording:
     overwritten: int
     """Older events that there was no room for."""
     events: tuple[FlightEvent, ...]
+    """Oldest first."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, lists, numbers and strings."""

@@ -20,6 +20,11 @@ class Input:
     Open from the moment the graph is registered (what is put before the run is queued) until it or the graph is closed.
     """
 
+    name: str
+    """As it was exposed."""
+    edge: Edge
+    """The edge behind it, "input:NAME->node:port"."""
+
     def __init__(self, name: str, edge: Edge, tracing: Tracing | None = None) -> None:
         self.name = name
         self.edge = edge
@@ -37,18 +42,21 @@ class Input:
         """Put a message or a payload, waiting up to `timeout` seconds (None: for ever) while the edge is full.
 
         Raises TimeoutError, EdgeClosed, SchemaError, ValueError (larger than max_bytes), SchedulerStateError (it would
-        wait on a thread of this scheduler).
+        wait on a thread of this scheduler); TypeError, ValueError or OverflowError for a timeout that is none.
         """
         spans = self._tracing.spans
         return self.edge.put(item if spans is None else spans.stamp(item), timeout)
 
     def try_put(self, item: Any) -> PutResult:
-        """Put without waiting; BLOCKED means refused. Raises as put does."""
+        """Put without waiting; BLOCKED: refused, the item stays yours. Raises EdgeClosed, SchemaError, ValueError."""
         spans = self._tracing.spans
         return self.edge.try_put(item if spans is None else spans.stamp(item))
 
     def put_many(self, items: Iterable[Any], timeout: float | None = None) -> int:
-        """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix."""
+        """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
+
+        Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first.
+        """
         return self.edge.put_many(self._stamped(items), timeout)
 
     async def aput(self, item: Any, timeout: float | None = None) -> PutResult:
@@ -77,6 +85,11 @@ class Output:
     iteration ends and get raises EdgeClosed.
     """
 
+    name: str
+    """As it was exposed."""
+    edge: Edge
+    """The edge behind it, "node:port->output:NAME"."""
+
     def __init__(self, name: str, edge: Edge) -> None:
         self.name = name
         self.edge = edge
@@ -102,7 +115,10 @@ class Output:
         return _as_message(await awaiting.get(self.edge, timeout))
 
     def get_many(self, max: int, timeout: float | None = 0) -> list[Message]:  # noqa: A002  as Edge.get_many
-        """Up to `max` messages: waits up to `timeout` seconds for the first; empty when the time is up."""
+        """Up to `max` messages: waits up to `timeout` seconds (None: for ever) for the first; [] when the time is up.
+
+        Raises EdgeClosed when the run has ended and nothing is left.
+        """
         return [_as_message(item) for item in self.edge.get_many(max, timeout)]
 
     def __iter__(self) -> Iterator[Message]:

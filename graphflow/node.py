@@ -41,21 +41,23 @@ class Node(NodeBase):
     Raises ValueError for a bad or a repeated name, TypeError for what is no name or port.
     """
 
-    # Any, so that a class may declare names or specs; once constructed, a tuple[Port, ...].
+    # Any, so that a class may declare names or specs.
     inputs: Any = ()
+    """Ports that messages come in by; once constructed a tuple of `Port`."""
     outputs: Any = ()
+    """Ports that `emit` sends from; once constructed a tuple of `Port`."""
     name: str
-
-    # What becomes of an error in on_message, on_tick or produce; None takes the scheduler's.
+    """Its name; in a graph it may have been added under another one."""
     error_policy: ErrorPolicy | None = None
-    # How often on_tick runs, in milliseconds; None takes the scheduler's tick_interval_ms.
+    """What becomes of an error in `on_message`, `on_tick` or `produce`; None takes the scheduler's."""
     tick_interval_ms: float | None = None
-    # How many workers may run on_message at once.
+    """Milliseconds between two `on_tick`; None takes the scheduler's."""
     max_concurrency: int = 1
-    # Whether concurrent handlers' outputs leave in the order of the inputs.
+    """How many workers may run `on_message` at once."""
     ordered: bool = True
-    # Whether the node gets a thread of its own for all its hooks.
+    """Whether the outputs of concurrent handlers leave in the order of the inputs."""
     dedicated: bool = False
+    """Whether the node gets a thread of its own for all its hooks."""
 
     def __init__(self, name: str, inputs: PortDeclarations = (), outputs: PortDeclarations = ()) -> None:
         self.name = check_name("node", name)
@@ -78,19 +80,25 @@ class Node(NodeBase):
 
     @classmethod
     def with_ports(cls, name: str, ins: PortDeclarations = (), outs: PortDeclarations = ()) -> Self:
-        """A node of this class with these input and output ports."""
+        """A node of this class with these input and output ports. Raises as the constructor does."""
         return cls(name, inputs=ins, outputs=outs)
 
     def on_start(self) -> object:
-        """Runs once before any message, in topological order of the graph."""
+        """Runs once before any message, in topological order of the graph. If it raises, the node is stopped."""
         return None
 
     def on_message(self, port: str, msg: Message) -> object:
-        """Handle one message that has arrived at the input `port`."""
+        """Handle one message that has arrived at the input `port`. It sends with `emit`; what it returns is ignored.
+
+        What it raises is logged and counted, and the error policy applies: the message counts as failed.
+        """
         return None
 
     def on_tick(self) -> object:
-        """Runs every `tick_interval_ms`; several missed ticks become one."""
+        """Runs every `tick_interval_ms`, from that long after the start; several missed ticks become one.
+
+        A node gets none while it has messages in its outbox, and none once the graph drains.
+        """
         return None
 
     def on_drain(self) -> object:
@@ -102,7 +110,7 @@ class Node(NodeBase):
         return None
 
     def on_error(self, exc: BaseException, msg: Message | None) -> object:
-        """See an error of another hook before the error policy acts; `msg` is what it handled."""
+        """See an error of another hook before the error policy acts; `msg` is what that handled, or None."""
         return None
 
     def port_map(self) -> dict[str, Port]:

@@ -57,6 +57,9 @@ class Scheduler:
     entry what is registered by then, and shut down on exit. A stopped scheduler can be started again, with fresh state.
     """
 
+    config: SchedulerConfig
+    """Its settings."""
+
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         if config is not None and not isinstance(config, SchedulerConfig):
             raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
@@ -265,7 +268,7 @@ class Scheduler:
         return asked.outcome()
 
     async def ashutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
-        """The same for a coroutine of any event loop, which runs on meanwhile.
+        """shutdown() for a coroutine of any event loop, which runs on meanwhile. Raises as that does.
 
         One that is cancelled leaves the stop under way.
         """
@@ -371,7 +374,10 @@ class Scheduler:
         self._set_paused(node, True)
 
     def resume(self, node: str | Node | None = None) -> None:
-        """Let a paused node go on; without an argument, every source."""
+        """Let a paused node go on; without an argument, every source.
+
+        Raises GraphValidationError if there is no such node.
+        """
         self._set_paused(node, False)
 
     def _set_paused(self, node: str | Node | None, paused: bool) -> None:
@@ -427,7 +433,7 @@ class Scheduler:
         return write_mermaid(live_picture(self.snapshot(), since))
 
     def to_dot(self, since: Snapshot | None = None) -> str:
-        """The same for Graphviz."""
+        """The same picture in DOT, for Graphviz."""
         return write_dot(live_picture(self.snapshot(), since))
 
     def flight_recording(self) -> FlightRecording:

@@ -27,6 +27,7 @@ class Distribution:
     """
 
     count: int
+    """Events that were timed."""
     sum: float
     """Seconds, of all that were timed."""
     min: float
@@ -83,6 +84,7 @@ class EdgeSnapshot(EdgeStats):
     """An edge: its counts (see `EdgeStats`), where it lies and what it is set to."""
 
     id: str
+    """Of the edge, such as "parse:out->store:in"."""
     source: str | None
     """Path of the node that feeds it; None for an exposed input."""
     target: str | None
@@ -92,10 +94,13 @@ class EdgeSnapshot(EdgeStats):
     policy: str
     """"Block", "Drop", "Latest", "Coalesce", or the class of a policy of your own."""
     max_bytes: int | None
+    """Bytes of data the edge holds at most, or None."""
     control_capacity: int
+    """CONTROL messages the edge holds at most."""
     deferred: int
     """Items in the outbox of its source, emitted and not yet let in (not part of `offered` before they are)."""
     closed: bool
+    """Nothing more goes in."""
     blocked_now: bool
     """A newcomer was refused and there has been no room since."""
     time_in_queue: Distribution | None
@@ -107,19 +112,24 @@ class NodeSnapshot:
     """A node: what became of its messages, and what it is doing."""
 
     path: str
+    """Its name, with those of the subgraphs around it: "parse/split"."""
     state: NodeState
     """What it does, or why it does nothing: "blocked" waits for room in an edge, "backing off" for another attempt."""
     running: int
     """Workers (or coroutines) inside it."""
     max_concurrency: int
+    """Workers (or coroutines) that may be inside it."""
     messages: int
     """Done with: handled + failed + dead_lettered + abandoned. What its edges have delivered is this, and what is
     in_handler and held."""
     handled: int
+    """Messages whose handler returned."""
     failed: int
     """Given up after an error."""
     dead_lettered: int
+    """Given up after an error, and emitted as a `DeadLetter`."""
     in_handler: int
+    """Messages whose handler is running."""
     held: int
     """In a suspended generator, or waiting for another attempt."""
     abandoned: int
@@ -127,7 +137,9 @@ class NodeSnapshot:
     errors: int
     """Exceptions that left its hooks."""
     retries: int
+    """Attempts that another one followed."""
     ticks: int
+    """Calls of `on_tick`."""
     turns: int
     """Times that a worker entered it."""
     busy_s: float
@@ -136,6 +148,7 @@ class NodeSnapshot:
     outbox: int
     """Messages it emitted that found no room yet."""
     outbox_limit: int
+    """The most that `outbox` may be."""
     last_error: str | None
     """Type of the latest error that was kept, or None."""
     handler_time: Distribution | None
@@ -149,8 +162,11 @@ class StallSnapshot:
     kind: str
     """"hook", "cycle", "paused", "stopped", "unread" or "unknown"."""
     node: str | None
+    """Path of the node at the root of it, where there is one."""
     edge_id: str | None
+    """The edge at the root of it, where there is one."""
     seconds: float
+    """How long it has stood still."""
     chain: tuple[str, ...]
     """Edges and nodes from where it was noticed to the root, each waiting for the next."""
     stack: str
@@ -192,9 +208,13 @@ class Snapshot:
     run_s: float
     """Seconds since the run began; of an ended run, how long it took."""
     scheduler: SchedulerSnapshot
+    """Turns, workers, latency."""
     nodes: Mapping[str, NodeSnapshot]
+    """By path, in graph order."""
     edges: Mapping[str, EdgeSnapshot]
+    """By id, in graph order."""
     stalls: tuple[StallSnapshot, ...]
+    """What stands still now; empty when all moves."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, lists, numbers and strings, for `json.dumps`."""

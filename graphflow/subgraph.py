@@ -60,11 +60,17 @@ class Subgraph:
     """
 
     name: str
+    """How it is called in paths, pictures and, as the first graph registered, in logs."""
     members: Mapping[str, Node | Subgraph]
+    """Nodes and nested subgraphs that were added here, by name."""
     nodes: Mapping[str, Node]
+    """Nodes that were added here, by name."""
     subgraphs: Mapping[str, Subgraph]
+    """Subgraphs that were nested here, by name."""
     exposed_inputs: Mapping[str, tuple[str, str]]
+    """The `(node, port)` behind each exposed input."""
     exposed_outputs: Mapping[str, tuple[str, str]]
+    """The `(node, port)` behind each exposed output."""
 
     def __init__(self, name: str) -> None:
         _refuse(check_name("subgraph", name))
@@ -227,7 +233,7 @@ class Subgraph:
 
     @property
     def outer(self) -> Subgraph | None:
-        """The subgraph that this one is nested in."""
+        """The subgraph that this one is nested in, or None."""
         return None if self._outer is None else self._outer()
 
     @property
@@ -270,7 +276,7 @@ class Subgraph:
         return write_mermaid(picture_of(self))
 
     def to_dot(self) -> str:
-        """The same for Graphviz."""
+        """The same picture in DOT, for Graphviz."""
         return write_dot(picture_of(self))
 
     def __repr__(self) -> str:

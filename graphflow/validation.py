@@ -42,8 +42,11 @@ class ValidationIssue:
     """
 
     level: Level
+    """"error" or "warning"."""
     code: str
+    """Stable, such as "UNKNOWN_NODE"."""
     message: str
+    """For people: what was given, what is allowed, what to do."""
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -9,7 +9,16 @@ from graphflow.stats import EdgeStats
 _T = TypeVar("_T", default=Any)
 
 class Edge(Generic[_T]):
-    """A typed, bounded, thread-safe queue from one port to another."""
+    """A typed, bounded, thread-safe queue from one port to another.
+
+    capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
+    after which an item is not delivered but counted as expired; control_capacity: CONTROL messages, in a lane of their
+    own that overtakes the data and takes no room from it. spec: a PortSpec whose schema the payloads must match.
+    default_policy: what happens to a newcomer on a full edge, Block() if None.
+
+    Messages and raw values may be put; a bare None is not an item. Raises ValueError or TypeError, naming the argument,
+    for bounds and policies that are none.
+    """
 
     def __init__(
         self,
@@ -27,20 +36,32 @@ class Edge(Generic[_T]):
         sizeof: Callable[[Any], int] | None = None,
     ) -> None: ...
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """ "source:port->target:port", with the subgraph path before a nested node once the graph is registered."""
+
     @property
-    def source_node(self) -> str: ...
+    def source_node(self) -> str:
+        """Name of the node that puts, or "input" for an exposed input."""
+
     @property
-    def source_port(self) -> str: ...
+    def source_port(self) -> str:
+        """Its output port, or the name of the exposed input."""
+
     @property
-    def target_node(self) -> str: ...
+    def target_node(self) -> str:
+        """Name of the node that takes, or "output" for an exposed output."""
+
     @property
-    def target_port(self) -> str: ...
+    def target_port(self) -> str:
+        """Its input port, or the name of the exposed output."""
+
     @property
-    def spec(self) -> PortSpec | None: ...
+    def spec(self) -> PortSpec | None:
+        """What the payloads must match, or None."""
+
     @property
     def capacity(self) -> int:
-        """Items the edge holds."""
+        """Data items the edge holds at most."""
 
     @property
     def default_policy(self) -> Policy:
@@ -48,7 +69,7 @@ class Edge(Generic[_T]):
 
     @property
     def max_bytes(self) -> int | None:
-        """Bytes the edge holds, or None."""
+        """Bytes of data the edge holds at most, as `sizeof` counts them, or None."""
 
     @property
     def ttl_s(self) -> float | None:
@@ -56,29 +77,48 @@ class Edge(Generic[_T]):
 
     @property
     def control_capacity(self) -> int:
-        """CONTROL messages the edge holds."""
+        """CONTROL messages the edge holds at most."""
 
     @property
     def closed(self) -> bool:
         """True once close() was called: nothing more goes in."""
 
     def try_put(self, item: _T, policy: Policy | None = None) -> PutResult:
-        """Put without waiting; BLOCKED means refused, the item stays yours."""
+        """Put without waiting; returns a PutResult (BLOCKED: refused, the item stays yours).
+
+        policy: for this put alone, instead of the edge's own; a Coalesce with a key cannot be one, and a keyed edge
+        takes none. Raises SchemaError, ValueError for an item larger than max_bytes, EdgeClosed.
+        """
 
     def put(self, item: _T, timeout: float | None = None) -> PutResult:
-        """Put, waiting up to `timeout` seconds (None: for ever) while a Block edge is full."""
+        """Put, waiting up to `timeout` seconds (None: for ever) while a Block edge is full; returns a PutResult.
+
+        Raises TimeoutError (the item stays yours), EdgeClosed, SchemaError, ValueError for an item larger than
+        max_bytes or a negative timeout, SchedulerStateError where it would wait on a worker thread of the edge's own
+        scheduler.
+        """
 
     def put_many(self, items: Iterable[_T], timeout: float | None = None) -> int:
-        """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix."""
+        """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
+
+        Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first.
+        """
 
     def try_get(self) -> _T | None:
         """The next item, control messages first, or None if there is none."""
 
     def get(self, timeout: float | None = None) -> _T:
-        """The next item, waiting up to `timeout` seconds (None: for ever)."""
+        """The next item, waiting up to `timeout` seconds (None: for ever).
+
+        Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread
+        of the edge's own scheduler.
+        """
 
     def get_many(self, max: int, timeout: float | None = 0) -> list[_T]:
-        """Up to `max` items: waits up to `timeout` seconds for the first; empty when the time is up."""
+        """Up to `max` items in order: waits up to `timeout` seconds for the first, then takes what is there.
+
+        Returns an empty list when the time is up. Raises EdgeClosed (closed and empty).
+        """
 
     def _use_clock(self, clock: Clock) -> None:
         """For tests of time to live: another source of time, before anything is put."""
@@ -90,15 +130,21 @@ class Edge(Generic[_T]):
         """True if there is nothing to get."""
 
     def is_full(self) -> bool:
-        """True if the data is full, by items or by bytes."""
+        """True if the data is full, by items or by bytes (the control lane does not count)."""
 
     def stats(self) -> EdgeStats:
-        """Counts of one moment."""
+        """Counts of one moment, an EdgeStats: offered = delivered + dropped + replaced + coalesced + expired + depth +
+        undelivered.
+        """
 
     def close(self) -> None:
-        """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken."""
+        """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken, then gets raise it
+        too.
+        """
 
     def set_capacity(self, capacity: int) -> None:
-        """Change the capacity: more room is handed out at once; with less nothing is lost."""
+        """Change the capacity: more room is handed out at once; with less nothing is lost, the edge is over-full until
+        it drains. Raises ValueError or TypeError.
+        """
 
     def _relocate(self, source_node: str, target_node: str) -> None: ...

@@ -145,7 +145,7 @@ cdef class Edge(CheckedQueue):
 
     @property
     def capacity(self):
-        """Items the edge holds."""
+        """Data items the edge holds at most."""
         return self.limit
 
     @property
@@ -155,12 +155,12 @@ cdef class Edge(CheckedQueue):
 
     @property
     def max_bytes(self):
-        """Bytes the edge holds, or None."""
+        """Bytes of data the edge holds at most, as `sizeof` counts them, or None."""
         return self.byte_limit or None
 
     @property
     def control_capacity(self):
-        """CONTROL messages the edge holds."""
+        """CONTROL messages the edge holds at most."""
         return self.lane_limit
 
     @property

@@ -8,8 +8,11 @@ class MessageType(enum.Enum):
     """What a message is for."""
 
     DATA = "data"
+    """What is worked on."""
     CONTROL = "control"
+    """Out of band: overtakes the data and is never dropped."""
     ERROR = "error"
+    """Tells of an error: travels as data, without the schema."""
 
 @final
 class Headers(Mapping[str, Any]):
@@ -40,8 +43,9 @@ class Message:
     """An immutable message: a type, a payload, headers, and metadata.
 
     `metadata` and `headers` are copied. `headers` may hold a `trace_id` (str) and a `timestamp`
-    (seconds since the epoch) of the caller's; given another message's headers, the two share
-    their trace id. Raises TypeError or ValueError for arguments that are not as described.
+    (seconds since the epoch) of the caller's, or a W3C `traceparent`, whose trace id is taken where
+    none is given; given another message's headers, the two share their trace id. Raises TypeError or
+    ValueError for arguments that are not as described.
     """
 
     def __init__(
@@ -56,7 +60,9 @@ class Message:
         """The MessageType."""
 
     @property
-    def payload(self) -> Any: ...
+    def payload(self) -> Any:
+        """What it carries."""
+
     @property
     def metadata(self) -> Mapping[Any, Any] | None:
         """None, or a read-only mapping."""

@@ -65,6 +65,7 @@ cdef class Block(BuiltinPolicy):
         """Take no arguments: a __cinit__ without any ignores what it is given."""
 
     def on_enqueue(self, capacity, size, item):
+        """OK while there is room, else BLOCKED."""
         return PutResult.OK if size < capacity else PutResult.BLOCKED
 
 
@@ -78,6 +79,7 @@ cdef class Drop(BuiltinPolicy):
         """Take no arguments: a __cinit__ without any ignores what it is given."""
 
     def on_enqueue(self, capacity, size, item):
+        """OK while there is room, else DROPPED."""
         return PutResult.OK if size < capacity else PutResult.DROPPED
 
 
@@ -91,6 +93,7 @@ cdef class Latest(BuiltinPolicy):
         """Take no arguments: a __cinit__ without any ignores what it is given."""
 
     def on_enqueue(self, capacity, size, item):
+        """OK while there is room, else REPLACED."""
         return PutResult.OK if size < capacity else PutResult.REPLACED
 
 
@@ -114,6 +117,7 @@ cdef class Coalesce(BuiltinPolicy):
         self.key = key
 
     def on_enqueue(self, capacity, size, item):
+        """OK while there is room, else COALESCED, which no policy of your own may answer: the edge merges."""
         return PutResult.OK if size < capacity else PutResult.COALESCED
 
     def __repr__(self):

@@ -5,7 +5,9 @@ class PortDirection(enum.Enum):
     """Which way messages pass through a port, seen from its node."""
 
     INPUT = "input"
+    """Into the node."""
     OUTPUT = "output"
+    """Out of the node."""
 
 def plain_text(text: Any) -> Any:
     """The characters of a str as a plain one, whatever a subclass (a StrEnum, say) says that it is; anything else as
@@ -30,11 +32,17 @@ class PortSpec:
 
     def __init__(self, name: str, schema: Any = None, policy: Any = None) -> None: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Of the port."""
+
     @property
-    def schema(self) -> Any: ...
+    def schema(self) -> Any:
+        """What was given: what values must match, or None."""
+
     @property
-    def policy(self) -> Any: ...
+    def policy(self) -> Any:
+        """What its edges do with a newcomer when they are full, or None."""
+
     @property
     def check_kind(self) -> int:
         """How values are checked: 0 not at all, 1 by isinstance, 2 by Python code."""
@@ -66,13 +74,21 @@ class Port:
         spec: PortSpec | None = None,
     ) -> None: ...
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique among the node's inputs, or outputs."""
+
     @property
-    def direction(self) -> PortDirection: ...
+    def direction(self) -> PortDirection:
+        """Which way messages pass."""
+
     @property
-    def index(self) -> int | None: ...
+    def index(self) -> int | None:
+        """Its place among its like, from 0; None while nobody has placed it."""
+
     @property
-    def spec(self) -> PortSpec | None: ...
+    def spec(self) -> PortSpec | None:
+        """What may pass, or None."""
+
     def is_input(self) -> bool:
         """Say whether messages enter the node here."""
 

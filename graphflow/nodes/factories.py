@@ -20,9 +20,13 @@ class NodeSettings(TypedDict, total=False):
     """What a node may ask of the scheduler; see the attributes of Node."""
 
     error_policy: ErrorPolicy | None
+    """What becomes of an error; None takes the scheduler's."""
     max_concurrency: int
+    """Workers that may be inside the node at once."""
     ordered: bool
+    """Whether the outputs of concurrent calls leave in the order of the inputs."""
     dedicated: bool
+    """Whether the node gets a thread of its own."""
 
 
 def map_node(

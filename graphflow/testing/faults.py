@@ -48,6 +48,7 @@ class HandlerHangs(_OfNodes):
     """`on_message`, `on_tick` or `produce` does not go on for `seconds`, or (None) until the faults are over."""
 
     seconds: float | None = None
+    """Of virtual time; None: until the faults are over."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -61,3 +62,4 @@ class PutTimesOut(_Chance):
 
 
 Fault = HandlerRaises | HandlerHangs | PutTimesOut
+"""Any of the three faults."""

@@ -35,6 +35,7 @@ class Simulation:
     """How a simulated run went."""
 
     seed: int
+    """It makes the same run again."""
     trace: tuple[TraceEvent, ...]
     """Every change of threads, hook and fault, in order."""
     trace_hash: str
@@ -42,6 +43,7 @@ class Simulation:
     snapshot: Snapshot
     """Everything that was counted, at the end."""
     report: ShutdownReport
+    """How the run ended."""
     steps: int
     """Places at which the seed had to choose."""
     elapsed_s: float
@@ -51,6 +53,15 @@ class Simulation:
 class SimulationFailed(GraphflowError, AssertionError):
     """Something that must hold did not. The message says what, the seed, and the command that runs the same again."""
 
+    what: str
+    """What must hold and did not."""
+    seed: int
+    """It makes the same failure again."""
+    again: str
+    """The command that does."""
+    trace: tuple[TraceEvent, ...]
+    """Up to the failure, and how everybody left after it."""
+
     def __init__(self, what: str, seed: int, again: str, trace: tuple[TraceEvent, ...]) -> None:
         last = "\n".join(f"  {event}" for event in trace[-_LAST:])
         super().__init__(f"{what}\nseed: {seed}\nagain: {again}\nthe last steps:\n{last}")
@@ -58,4 +69,3 @@ class SimulationFailed(GraphflowError, AssertionError):
         self.seed = seed
         self.again = again
         self.trace = trace
-        """Up to the failure, and how everybody left after it."""

@@ -63,20 +63,21 @@ def simulate(
     The same seed makes the same run, step by step; use a new graph each time (or a function that makes it), as nodes
     keep what they have seen.
 
-    graph: a Subgraph, a Node or several, or a function without arguments that makes them. Async nodes are refused.
-    seed: None takes one from GRAPHFLOW_SIMULATE_SEED, or draws it. (That variable goes before a given seed, too.)
-    until: seconds of virtual time after which the faults end and the graph is drained; None: when it ends by itself.
-    threads: functions that are called with the scheduler, each on a thread of its own: who puts into exposed inputs and
-        reads from outputs. An EdgeClosed that ends one after the stop has begun is no error.
-    faults: what may go wrong until then: HandlerRaises, HandlerHangs, PutTimesOut.
-    check: called with the scheduler at the end; raises AssertionError for what must not be.
-    config: as for Scheduler.
-    handler_s: least and most seconds that a handler takes (drawn between them, short ones more often; a quarter takes
-        none).
-    interleave: "handlers": a handler runs in one piece, unless it waits. "sections": others may come in between
-        wherever it emits, as with real threads; such handlers hold no lock while they emit.
-    max_steps: choices after which a run counts as endless; it has as many again for the drain.
-    replay: the command that a failure shows, "{seed}" standing for the seed.
+    - `graph`: a Subgraph, a Node or several, or a function without arguments that makes them. Async nodes are refused.
+    - `seed`: None takes one from GRAPHFLOW_SIMULATE_SEED, or draws it. (That variable goes before a given seed, too.)
+    - `until`: seconds of virtual time after which the faults end and the graph is drained; None: when it ends by
+      itself.
+    - `threads`: functions that are called with the scheduler, each on a thread of its own: who puts into exposed inputs
+      and reads from outputs. An EdgeClosed that ends one after the stop has begun is no error.
+    - `faults`: what may go wrong until then: HandlerRaises, HandlerHangs, PutTimesOut.
+    - `check`: called with the scheduler at the end; raises AssertionError for what must not be.
+    - `config`: as for Scheduler.
+    - `handler_s`: least and most seconds that a handler takes (drawn between them, short ones more often; a quarter
+      takes none).
+    - `interleave`: "handlers": a handler runs in one piece, unless it waits. "sections": others may come in between
+      wherever it emits, as with real threads; such handlers hold no lock while they emit.
+    - `max_steps`: choices after which a run counts as endless; it has as many again for the drain.
+    - `replay`: the command that a failure shows, "{seed}" standing for the seed.
 
     Raises SimulationFailed when something does not hold: messages are lost or counted twice, a bound is passed, a tick
     is overtaken, a wake-up is lost, nothing can go on, it does not end, the drain leaves something, `check` or a

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from api_reference import page as api_page
 
 ROOT = Path(__file__).parents[2]
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+# No examples in these: the index is a list of the others, and the reference is made from the docstrings, however long.
+EXEMPT = {"README.md", "api.md"}
 EXAMPLE = re.compile(r"```python\n(.*?)```\n+(?:```text\n(.*?)```)?", re.DOTALL)
 
 
@@ -49,8 +52,31 @@ def test_an_example_prints_what_the_page_says(code: str, printed: str, tmp_path:
     assert [pair for pair in zip(lines, said, strict=True) if not matches(*pair)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in EXEMPT], ids=lambda page: page.stem)
 def test_every_page_has_an_example_and_is_short(page: Path) -> None:
     text = page.read_text()
     assert EXAMPLE.search(text)
     assert len(text.splitlines()) <= 150
+
+
+def test_the_api_reference_says_what_the_docstrings_say() -> None:
+    assert (ROOT / "docs" / "api.md").read_text() == api_page(), "docs/api.md is out of date: run make docs-api"
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text()
+    assert [page.name for page in PAGES if f"]({page.name})" not in index and page.name != "README.md"] == []
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "README.md", *(ROOT / "CONTRIBUTING").glob("*.md")], ids=lambda page: page.stem
+)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """To a file that is there, and a heading that is in it."""
+    for target in re.findall(r"\]\((?!https?:)([^)#\s]*(?:#[\w-]+)?)\)", page.read_text()):
+        name, _, heading = target.partition("#")
+        file = page.parent / name if name else page
+        assert file.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)", file.read_text(), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings], target

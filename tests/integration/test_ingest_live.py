@@ -21,9 +21,8 @@ import pytest
 
 pytest.importorskip("pydantic", reason="the ingestion service checks its records with pydantic")
 
-from examples.ingest_service import live, streams
+from examples.ingest_service import connections, live, streams
 from examples.ingest_service.client import control, request, send_lines
-from examples.ingest_service.connections import GOODBYE_S
 from examples.ingest_service.http_server import HttpServer
 from examples.ingest_service.sample import read_flights, to_line
 from examples.ingest_service.service import IngestService, Settings
@@ -37,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOST = "127.0.0.1"
 DEADLINE_S = 50.0
 NEVER_S = 600.0
+SOON_S = 10.0  # on the busiest machine
 GOOD = to_line(next(read_flights()))
 ENTRANCE = "input:lines->parse:lines"
 FLIGHTS = "validate:flights->writer:flights"
@@ -245,6 +245,14 @@ def test_a_blocked_edge_is_told_and_so_is_the_end_of_it(service: IngestService, 
 # -- how a stream ends ---------------------------------------------------------------------------
 
 
+@pytest.fixture
+def endless_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever waits for a client to take something or to hang up shows it: it lasts."""
+    monkeypatch.setattr(connections, "GOODBYE_S", 2 * SOON_S)
+    monkeypatch.setattr(streams, "SEND_S_MAX", 2 * SOON_S)
+
+
+@pytest.mark.usefixtures("endless_waits")
 def test_a_stop_ends_open_streams_with_a_last_event_and_does_not_wait_for_them(
     service: IngestService, watch: Callable[[], Viewer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,8 +262,7 @@ def test_a_stop_ends_open_streams_with_a_last_event_and_does_not_wait_for_them(
         assert viewer.event() is not None
     began = time.monotonic()
     assert service.stop().complete
-    took = time.monotonic() - began
-    assert took < GOODBYE_S, "nobody has hung up yet"
+    assert time.monotonic() - began < SOON_S, "nobody has hung up yet"
     for viewer in viewers:
         event = viewer.event()
         assert event is not None
@@ -306,7 +313,7 @@ class Flood:
 
 
 @pytest.fixture
-def flood() -> Iterator[Flood]:
+def flood(endless_waits: None) -> Iterator[Flood]:
     flood = Flood()
     yield flood
     flood.server.close()
@@ -316,9 +323,8 @@ def flood() -> Iterator[Flood]:
 def test_a_stop_does_not_wait_for_a_viewer_that_reads_nothing(flood: Flood) -> None:
     began = time.monotonic()
     flood.server.close()
-    took = time.monotonic() - began
+    assert time.monotonic() - began < SOON_S
     assert flood.server.connections == 0
-    assert took < GOODBYE_S
 
 
 def test_a_viewer_that_reads_nothing_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:

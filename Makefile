@@ -55,6 +55,13 @@ SIM_SEEDS ?= 4000
 sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
 	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
 
+.PHONY: browser-test
+browser-test: build $(VENV)/ready-test $(VENV)/ready-browser ## see the live page in a browser, Debian's Chromium
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update && apt-get install --yes --no-install-recommends chromium; } || { \
+		echo "browser-test needs Chromium, as chromium on PATH: apt-get install chromium" >&2; exit 1; }
+	@$(PYTEST) tests/browser $(PYTEST_ARGS)
+
 # -- measuring ------------------------------------------------------------------------------------
 
 .PHONY: bench

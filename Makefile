@@ -88,6 +88,18 @@ SIM_SEEDS ?= 4000
 sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
 	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
 
+# A program that no package of PyPI brings: Debian's, installed where that can be done.
+define debian
+	@command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update && apt-get install --yes --no-install-recommends $(1); } || { \
+		echo "$@ needs $(1) on PATH: apt-get install $(1)" >&2; exit 1; }
+endef
+
+.PHONY: browser-test
+browser-test: build $(VENV)/ready-test $(VENV)/ready-browser ## see the live page in a browser, Debian's Chromium
+	$(call debian,chromium)
+	@$(PYTEST) tests/browser $(PYTEST_ARGS)
+
 # -- what continuous integration runs -------------------------------------------------------------
 
 # In the order of .gitlab-ci.yml, which a test compares.
@@ -123,6 +135,7 @@ bench-selftest: build $(VENV)/ready-test ## see that the benchmark gate finds a 
 
 .PHONY: bench-instructions
 bench-instructions: build ## hold the instructions of edge operations to their baseline (needs valgrind)
+	$(call debian,valgrind)
 	@$(PY) perf/instructions.py check
 
 .PHONY: bench-scaling

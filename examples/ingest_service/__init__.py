@@ -4,7 +4,9 @@
     python -m examples.ingest_service.demo                 the service, fed with a month of real flights
 
 Where to read: `graph.py` has the nodes and how they are connected, `writer.py` the node that owns the database,
-`service.py` how servers, graph and scheduler live and end together. `flights.py` says what a good line is.
+`service.py` how servers, graph and scheduler live and end together. `flights.py` says what a good line is. `live.py`
+and `live.html` are the page at http://127.0.0.1:8080/ that shows the graph at work: every edge with its depth and its
+rate, a full one in red and in words.
 """
 
 try:

@@ -1,6 +1,7 @@
 """Run the service until Ctrl-C, SIGTERM or the command "stop".
 
-Start it, send lines, look, and give commands (pause, resume, flush, stop):
+Start it, send lines, look, and give commands (pause, resume, flush, stop). A browser shows the graph at work, every
+edge with its depth and rate, at http://127.0.0.1:8080/
 
     python -m examples.ingest_service --db flights.db --tcp 9000 --http 8080
 
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(f"tcp {settings.host}:{service.tcp.port}")
     print(f"http {settings.host}:{service.http.port}")
+    print(f"live page http://{settings.host}:{service.http.port}/")
     print(f"database {settings.db}; Ctrl-C stops", flush=True)
     report = service.run()
 

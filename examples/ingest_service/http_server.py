@@ -1,17 +1,18 @@
 """JSON over HTTP: finds the function for a request, hands it the body, and sends what it returns.
 
-Answers are JSON, unless the function returns a `Text`. What cannot be used is answered 4xx with an "error" that says
-why.
+Answers are JSON, unless the function returns a `Text`, or a `Stream` for an answer that goes on. What cannot be used is
+answered 4xx with an "error" that says why.
 """
 
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
 
 from examples.ingest_service.connections import ClosableServer, say_goodbye
+from examples.ingest_service.streams import Stream, Streams
 
 BODY_BYTES_MAX = 8 * 1024 * 1024
 IDLE_S_MAX = 10.0  # for a client that stops in the middle of its request
@@ -26,9 +27,10 @@ class Text:
 
     content: bytes
     content_type: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-Routes = Mapping[tuple[str, str], Callable[[bytes], Answer | Text]]  # ("POST", "/ingest") -> function
+Routes = Mapping[tuple[str, str], Callable[[bytes], Answer | Text | Stream]]  # ("POST", "/ingest") -> function
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,12 @@ class HttpServer(ClosableServer):
     def __init__(self, address: tuple[str, int], routes: Routes) -> None:
         super().__init__(address, _Handler)
         self.routes = routes
+        self.streams = Streams()
+
+    def close(self) -> None:
+        """End the streams, which would go on for ever, then close as any server."""
+        self.streams.close()
+        super().close()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,11 +76,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         try:
-            self._reply(200, self._answer())
+            answer = self._answer()
+            if isinstance(answer, Stream):
+                self._stream(answer)
+            else:
+                self._reply(200, answer)
         except HttpError as error:
             self._reply(error.status, error.answer)
 
-    def _answer(self) -> Answer | Text:
+    def _answer(self) -> Answer | Text | Stream:
         routes = cast("HttpServer", self.server).routes
         path = self.path.partition("?")[0]
         function = routes.get((self.command, path))
@@ -97,10 +109,28 @@ class _Handler(BaseHTTPRequestHandler):
     def _reply(self, status: int, answer: Answer | Text) -> None:
         if not isinstance(answer, Text):
             answer = Text(json.dumps(answer).encode() + b"\n", "application/json")
-        self.send_response(status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(answer.content)))
+        headers = {"Content-Length": str(len(answer.content)), **answer.headers}
         if status == 503:
-            self.send_header("Retry-After", str(RETRY_AFTER_S))
-        self.end_headers()
+            headers["Retry-After"] = str(RETRY_AFTER_S)
+        self._head(status, answer.content_type, headers)
         self.wfile.write(answer.content)
+
+    def _stream(self, stream: Stream) -> None:
+        streams = cast("HttpServer", self.server).streams
+        refusal = streams.admit(self.connection)
+        if refusal:
+            raise HttpError(503, refusal)
+        try:
+            self._head(200, stream.content_type, {})  # no length: the end of the connection is its end
+            streams.send(self.connection, stream)
+        finally:
+            streams.leave(self.connection)
+
+    def _head(self, status: int, content_type: str, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-cache")  # every answer is of the moment
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()

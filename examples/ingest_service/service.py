@@ -2,6 +2,9 @@
 
 POST /ingest    lines of JSON       200 {"accepted": N}
                                     503 {"accepted": n, "lines": N, "error": "busy" or "closing"}, Retry-After
+GET  /                              200 a page that shows the graph as it runs, for a browser
+GET  /events                        200 what the page shows, as server-sent events, see `live.py`; 503 for the ninth
+                                    viewer at a time
 GET  /stats                         200 counts of the graph, its edges and the writer
 GET  /metrics                       200 the same and more for Prometheus; 501 where its library is not installed
 POST /control   {"command": C}      200 {"ok": true}; C is "flush", "stop", or "pause" or "resume" (the writer, or
@@ -17,7 +20,9 @@ from typing import Any
 from examples.ingest_service.connections import ClosableServer, Taken
 from examples.ingest_service.graph import ingest_graph
 from examples.ingest_service.http_server import Answer, HttpError, HttpServer, Routes, Text
+from examples.ingest_service.live import live_events, live_page
 from examples.ingest_service.metrics import Metrics
+from examples.ingest_service.streams import Stream
 from examples.ingest_service.tcp_server import LineServer
 from examples.ingest_service.writer import SQLiteWriter, connect
 from graphflow import (
@@ -102,6 +107,8 @@ class IngestService:
 
         routes: Routes = {
             ("POST", "/ingest"): self._ingest,
+            ("GET", "/"): self._page,
+            ("GET", "/events"): self._events,
             ("GET", "/stats"): self._stats,
             ("GET", "/metrics"): self._metrics,
             ("POST", "/control"): self._control,
@@ -155,6 +162,12 @@ class IngestService:
         if taken.error:
             raise HttpError(503, taken.error, accepted=taken.accepted, lines=len(lines))
         return taken.answer()
+
+    def _page(self, body: bytes) -> Text:
+        return live_page()
+
+    def _events(self, body: bytes) -> Stream:
+        return live_events(self.scheduler)
 
     def _stats(self, body: bytes) -> Answer:
         writer = self.writer

@@ -316,7 +316,7 @@ def test_stats_say_what_is_where(start: Start) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "word"),
     [
-        ("GET", "/", None, 404, "POST /ingest"),
+        ("GET", "/nothing", None, 404, "POST /ingest"),
         ("GET", "/ingest", None, 404, "POST /ingest"),
         ("POST", "/control", b"{", 400, "JSON"),
         ("POST", "/control", b"[]", 400, "command"),

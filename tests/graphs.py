@@ -9,16 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from timing import PATIENCE
 
-from graphflow import (
-    Edge,
-    Message,
-    MessageType,
-    Node,
-    Scheduler,
-    SchedulerConfig,
-    ShutdownReport,
-    Subgraph,
-)
+from graphflow import Edge, Message, MessageType, Node, Scheduler, SchedulerConfig, ShutdownReport, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -182,6 +173,18 @@ def chain(*nodes: Node, capacity: int = 1024, **options: Any) -> Subgraph:
     graph = Subgraph.from_nodes("chain", nodes)
     for first, second in itertools.pairwise(nodes):
         graph.connect((first.name, "out"), (second.name, "in"), capacity=capacity, **options)
+    return graph
+
+
+def pipeline(count: int = 20) -> Subgraph:
+    """Numbers from "source" through "map" to "collect", with little room between."""
+    return chain(Source("source", range(count)), Map("map"), Collect("collect"), capacity=3)
+
+
+def inlet(node: Node, **exposed: Any) -> Subgraph:
+    """A graph of one node, whose input `in` is exposed under that name."""
+    graph = Subgraph.from_nodes("inlet", [node])
+    graph.expose_input("in", (node.name, "in"), **exposed)
     return graph
 
 

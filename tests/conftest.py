@@ -17,7 +17,18 @@ import pytest
 import graphflow.scheduler
 from graphflow.testing import replay
 
-HELPERS = ("artifacts", "awaits", "coroutines", "edges", "graphs", "quarantine", "subgraphs", "timing", "turns")
+HELPERS = (
+    "artifacts",
+    "awaits",
+    "coroutines",
+    "edges",
+    "graphs",
+    "holding",
+    "quarantine",
+    "subgraphs",
+    "timing",
+    "turns",
+)
 pytest.register_assert_rewrite(*HELPERS)
 
 from edges import edges_are_conserved, fast_switching  # noqa: E402, F401

@@ -13,13 +13,11 @@ from graphs import (
     Collect,
     Gate,
     Map,
-    Remote,
     Source,
     assert_graph_conserved,
     assert_stopped_clean,
     chain,
     scheduler_of,
-    until,
 )
 
 from graphflow import EdgeClosed, Scheduler, SchedulerStateError
@@ -171,23 +169,3 @@ def test_a_dropped_scheduler_warns_and_its_threads_end() -> None:
         thread.join(DEADLINE_S)
         assert not thread.is_alive()
     assert_graph_conserved(graph)
-
-
-def test_stats_say_how_the_graph_is() -> None:
-    remote, consumer = Remote(), Collect()
-    graph = chain(remote, consumer, capacity=1)
-    graph.expose_input("remote", "remote:calls")
-    scheduler = scheduler_of(graph)
-    assert scheduler.get_stats()["status"] == "new"
-    scheduler.pause(consumer)
-    with scheduler:
-        remote.emit_there(scheduler, 1)
-        remote.emit_there(scheduler, 2)
-        until(lambda: scheduler.get_stats()["blocked_nodes"] == 1)
-        stats = scheduler.get_stats()
-        assert (stats["status"], stats["nodes_count"], stats["edges_count"]) == ("running", 2, 2)
-        assert stats["runnable_nodes"] == 0
-        assert stats["edges"]["remote:out->collect:in"]["depth"] == 1
-        scheduler.shutdown()
-    assert scheduler.get_stats()["status"] == "stopped"
-    assert scheduler.get_stats()["blocked_nodes"] == 0

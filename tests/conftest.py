@@ -27,6 +27,7 @@ HELPERS = (
     "quarantine",
     "subgraphs",
     "timing",
+    "traced",
     "turns",
 )
 pytest.register_assert_rewrite(*HELPERS)

@@ -24,6 +24,7 @@ HELPERS = (
     "edges",
     "graphs",
     "holding",
+    "ingesting",
     "quarantine",
     "subgraphs",
     "timing",

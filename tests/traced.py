@@ -17,7 +17,6 @@ from graphflow import ErrorPolicy, Message, Node, Scheduler, Subgraph
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 

@@ -6,11 +6,10 @@ import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 from graphs import DEADLINE_S, Collect, Map, assert_graph_conserved, chain, scheduler_of, until
-
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from graphflow import ShutdownReport

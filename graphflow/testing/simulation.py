@@ -338,6 +338,6 @@ class _Play:
     def _hash(self) -> str:
         """Of every step and of what was counted."""
         digest = hashlib.blake2b(repr(self._baton.trace).encode(), digest_size=16)
-        for link in self._scheduler._plan.links:
+        for link in self._scheduler._registry.plan.links:
             digest.update(repr((link.edge.id, link.edge.stats())).encode())
         return digest.hexdigest()

@@ -41,7 +41,6 @@ class Member(Node):
         self.seen: list[Route] = []  # as handlers were first called with them
         self.sent: list[Route] = []
         self.ticks = 0
-        self.controls = 0
         if kind in ("concurrent", "unordered"):
             self.max_concurrency = 2
             self.ordered = kind == "concurrent"
@@ -60,7 +59,6 @@ class Member(Node):
 class Plain(Member):
     def on_message(self, port: str, msg: Message) -> None:
         if msg.is_control():
-            self.controls += 1
             self.emit("out", msg)
         else:
             self.emit("out", self._pass(msg.payload))
@@ -69,7 +67,6 @@ class Plain(Member):
 class Generator(Member):
     def on_message(self, port: str, msg: Message) -> Iterator[Any]:
         if msg.is_control():
-            self.controls += 1
             yield msg
         else:
             yield self._pass(msg.payload)

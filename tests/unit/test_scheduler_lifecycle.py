@@ -18,7 +18,6 @@ class Diary(Node):
     def __init__(self, name: str, diary: list[str], inputs: Any = "in", outputs: Any = "out") -> None:
         super().__init__(name, inputs, outputs)
         self.diary = diary
-        self.inside = 0
 
     def note(self, what: str) -> None:
         self.diary.append(f"{what} {self.name}")

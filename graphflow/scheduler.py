@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import difflib
 import logging
 import os
 import threading
 import time
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from signal import SIGINT, SIGTERM, Signals
 from types import MappingProxyType
 from typing import Any, Self
@@ -19,7 +17,7 @@ from typing import Any, Self
 from graphflow.amounts import edge_id_of, seconds
 from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
-from graphflow.errors import GraphValidationError, SchedulerStateError, UnknownEdgeError
+from graphflow.errors import SchedulerStateError
 from graphflow.flight import FlightRecording
 from graphflow.handles import Input, Output
 from graphflow.logs import say
@@ -27,21 +25,17 @@ from graphflow.node import Node
 from graphflow.pictures import live_picture
 from graphflow.pictures_dot import write_dot
 from graphflow.pictures_mermaid import write_mermaid
+from graphflow.registry import Registry
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
-from graphflow.settings import check_dead_letter_port
 from graphflow.shell import THREADS, Shell
-from graphflow.signals import stop_signals
+from graphflow.signals import Waiting, stop_signals
 from graphflow.snapshot import Snapshot
-from graphflow.snapshots import take_snapshot
+from graphflow.snapshots import take_snapshot, take_stats
 from graphflow.subgraph import Subgraph
-from graphflow.topology import Plan, check, nodes_of, plan
 from graphflow.tracing import Spans, Tracing
-from graphflow.validation import error, nearest
 
 log: logging.Logger = logging.getLogger("graphflow.scheduler")
-
-_BRIEFLY = ("depth", "peak_depth", "capacity", "offered", "delivered")  # of each edge, in get_stats()
 
 _live: weakref.WeakSet[Scheduler] = weakref.WeakSet()
 
@@ -65,27 +59,23 @@ class Scheduler:
             raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
         self.config: SchedulerConfig = config or SchedulerConfig()
         self._lock = threading.Lock()  # guards registration and start; never held while waiting for a run
-        self._items: list[Subgraph | Node] = []
-        self._plan: Plan = plan([])
+        self._registry = Registry()
         self._run: Run | None = None
         self._starting = False  # the next run is not in `_run` yet
         self._latched = False  # shut down before the run
-        self._waiting: set[int] = set()  # threads inside run() or wait(): a handler there only asks
-        self._bands: dict[str, PriorityBand] = {}
-        self._capacities: dict[str, int] = {}
-        self._paused: set[str] = set()
+        self._waiting = Waiting()
         self._tracing = Tracing()
         self._shell: Shell = THREADS
 
     @property
     def name(self) -> str:
         """What logs and metrics call it: `config.name`, else that of the first graph registered."""
-        return self.config.name or next((item.name for item in self._items), "graphflow")
+        return self.config.name or next((item.name for item in self._registry.items), "graphflow")
 
     @property
     def items(self) -> list[Subgraph | Node]:
         """What was registered, in that order."""
-        return list(self._items)
+        return list(self._registry.items)
 
     # ------------------------------------------------------------------------------------ what runs
 
@@ -100,31 +90,17 @@ class Scheduler:
         self._refuse_child()
         with self._lock:
             self._refuse_running("register")
-            self._checked([*self._items, item])
-            for issue in check([item]):
-                say(log, "graph_warning", "%s", issue, code=issue.code, graph=self.config.name or item.name)
-            self._plan = plan([*self._items, item])
-            self._items.append(item)
+            self._registry.add(item, self.config)
 
     def input(self, name: str) -> Input:
         """The exposed input of that name, for any thread to put into. UnknownEdgeError if there is none."""
-        return Input(name, self._exposed(name, "input"), self._tracing)
+        self._refuse_child()
+        return Input(name, self._registry.exposed(name, "input"), self._tracing)
 
     def output(self, name: str) -> Output:
         """The exposed output of that name, for any thread to read. UnknownEdgeError if there is none."""
-        return Output(name, self._exposed(name, "output"))
-
-    def _exposed(self, name: str, side: str) -> Edge:
         self._refuse_child()
-        found = {
-            link.exposed: link.edge
-            for link in self._plan.links
-            if link.exposed is not None and (link.source if side == "input" else link.target) is None
-        }
-        if not isinstance(name, str) or name not in found:
-            known = [each for each in found if each is not None]
-            raise UnknownEdgeError(f"no exposed {side} is called {name!r}: {nearest(str(name), known)}")
-        return found[name]
+        return Output(name, self._registry.exposed(name, "output"))
 
     # ------------------------------------------------------------------------------------ running
 
@@ -135,7 +111,7 @@ class Scheduler:
         it is running already or a hook of the earlier run has not returned.
         """
         run = self._launch()
-        with self._asks_only():
+        with self._waiting.here():
             run.open()
 
     def _launch(self) -> Run:
@@ -148,19 +124,9 @@ class Scheduler:
                     f"a hook of the earlier run has not returned yet, in {', '.join(self._run.still_inside())}; "
                     f"use another Scheduler"
                 )
-            self._checked(self._items)
-            self._plan = plan(self._items)
-            resized = [(self._edge(edge_id), capacity) for edge_id, capacity in self._capacities.items()]
-            for edge_id in self._bands:
-                self._edge(edge_id)
-            for edge, capacity in resized:  # only now: an unknown edge is to change nothing
-                edge.set_capacity(capacity)
-            run = Run(self._plan, self.config, self.name, self._shell)
+            run = Run(self._registry.lay_out(self.config), self.config, self.name, self._shell)
             run.engine.set_spans(self._tracing.spans)
-            for edge_id, band in self._bands.items():
-                run.engine.set_band(edge_id, band)
-            for path in self._paused:
-                run.engine.set_paused(self._index(path), True)
+            self._registry.prepare(run.engine)
             self._starting = True
             try:
                 run.launch()
@@ -172,28 +138,6 @@ class Scheduler:
             if latched:
                 run.request_stop("shutdown", drain=False, timeout=self.config.shutdown_timeout_s)
         return run
-
-    @contextmanager
-    def _asks_only(self) -> Iterator[None]:
-        """While this thread waits for the run, a signal handler on it must not: its shutdown() only asks."""
-        me = threading.get_ident()
-        nested = me in self._waiting
-        self._waiting.add(me)
-        try:
-            yield
-        finally:
-            if not nested:
-                self._waiting.discard(me)
-
-    def _checked(self, items: list[Subgraph | Node]) -> None:
-        """Raise GraphValidationError with all errors of what is or is to be registered."""
-        errors = [issue for issue in check(items) if issue.level == "error"]
-        if not errors:  # else a node may lack what is looked at here
-            for path, node in [placed for item in items for placed in nodes_of(item)]:
-                if node.error_policy is None:
-                    errors += check_dead_letter_port(path, node, self.config.error_policy)
-        if errors:
-            raise GraphValidationError(errors)
 
     def wait(self, timeout: float | None = None) -> ShutdownReport:
         """Wait until the run has ended; returns its report.
@@ -210,7 +154,7 @@ class Scheduler:
             raise SchedulerStateError("wait() needs a run: call start() first")
         if run.engine.on_my_thread():
             raise SchedulerStateError("wait() on a thread of the scheduler itself would wait for ever; call shutdown()")
-        with self._asks_only():
+        with self._waiting.here():
             if not run.ended.wait(timeout):
                 raise TimeoutError(f"the graph has not ended in {timeout} s; it is {run.engine.status}")
         if run.engine.failure is not None:
@@ -226,7 +170,7 @@ class Scheduler:
         """
         with stop_signals(signals, self._on_signal) as caught:
             try:
-                with self._asks_only():
+                with self._waiting.here():
                     self.start()
                 report = self._wait_or_stop()
             finally:
@@ -263,7 +207,7 @@ class Scheduler:
         asked = self._ask_to_stop(drain, timeout)
         if isinstance(asked, ShutdownReport):
             return asked
-        with self._asks_only():
+        with self._waiting.here():
             asked.ended.wait()
         return asked.outcome()
 
@@ -292,7 +236,7 @@ class Scheduler:
         run = self._run
         if not run.ended.is_set():
             run.request_stop("shutdown", drain=drain, timeout=limit)
-            if run.engine.on_my_thread() or threading.get_ident() in self._waiting:
+            if run.engine.on_my_thread() or self._waiting.is_here():
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
         return run
 
@@ -334,7 +278,7 @@ class Scheduler:
             run.request_stop("dropped", drain=False, timeout=self.config.shutdown_timeout_s)
             warnings.warn(f"{self!r} was dropped while running; call shutdown()", ResourceWarning, stacklevel=1)
 
-    # ------------------------------------------------------------------------------------ while it runs
+    # ------------------------------------------------------------------------------------ changing
 
     def set_priority(self, edge_id: str, band: PriorityBand) -> None:
         """Move an edge to another band, at once; before the run it is kept and the id checked at start.
@@ -345,12 +289,12 @@ class Scheduler:
         checked = band_of(band)
         self._refuse_child()
         if self.is_running():
-            self._edge(edge_id)
+            self._registry.edge(edge_id)
             assert self._run is not None
             self._run.engine.set_band(edge_id, checked)
             about = {"graph": self.name, "edge_id": edge_id, "band": checked.name.lower()}
             say(log, "priority_changed", "%s: now %s", edge_id, checked.name, **about)
-        self._bands[edge_id] = checked
+        self._registry.bands[edge_id] = checked
 
     def set_capacity(self, edge_id: str, capacity: int) -> None:
         """Change the capacity of an edge, at once; before the run it is kept and the id checked at start.
@@ -361,10 +305,10 @@ class Scheduler:
         Edge("a", "a", "b", "b", capacity)  # the edge's own check, without an edge to change yet
         self._refuse_child()
         if self.is_running():
-            self._edge(edge_id).set_capacity(capacity)
+            self._registry.edge(edge_id).set_capacity(capacity)
             about = {"graph": self.name, "edge_id": edge_id, "capacity": capacity}
             say(log, "capacity_changed", "%s: capacity is now %d", edge_id, capacity, **about)
-        self._capacities[edge_id] = capacity
+        self._registry.capacities[edge_id] = capacity
 
     def pause(self, node: str | Node | None = None) -> None:
         """Let a node, or without an argument every source, handle no data, ticks or produce. Control still reaches it.
@@ -382,42 +326,26 @@ class Scheduler:
 
     def _set_paused(self, node: str | Node | None, paused: bool) -> None:
         self._refuse_child()
-        if node is None:
-            paths = [placed.path for placed in self._plan.nodes if callable(getattr(placed.node, "produce", None))]
-        else:
-            paths = [self._path(node)]
-        for path in paths:
-            index = self._index(path)
+        for path in self._registry.paths(node):
+            index = self._registry.index(path)
             if self.is_running():
                 assert self._run is not None
                 self._run.engine.set_paused(index, paused)
             else:
-                (self._paused.add if paused else self._paused.discard)(path)
+                self._registry.keep_paused(path, paused)
 
-    def _path(self, node: str | Node) -> str:
-        if isinstance(node, str):
-            return str.__str__(node)  # a plain one, also of a StrEnum
-        for placed in self._plan.nodes:
-            if placed.node is node:
-                return placed.path
-        return repr(node)
+    def set_spans(self, spans: Spans | None) -> None:
+        """Trace what nodes handle from now on, in this run and later ones, or (None) do not.
 
-    def _index(self, path: str) -> int:
-        paths = [placed.path for placed in self._plan.nodes]
-        if path not in paths:
-            raise GraphValidationError([error("UNKNOWN_NODE", f"no node is called {path!r}: {nearest(path, paths)}")])
-        return paths.index(path)
+        For exporters; see graphflow.observability.instrument. Raises SchedulerStateError if it is traced already.
+        """
+        if spans is not None and self._tracing.spans is not None:
+            raise SchedulerStateError(f"{self.name} is traced already: close() that first")
+        self._tracing.spans = spans
+        if self._run is not None and self.is_running():
+            self._run.engine.set_spans(spans)
 
-    def _edge(self, edge_id: str) -> Edge:
-        self._refuse_child()
-        edges = {link.edge.id: link.edge for link in self._plan.links}
-        if edge_id not in edges:
-            close = difflib.get_close_matches(str(edge_id), list(edges), n=3)
-            raise UnknownEdgeError(
-                f"no edge has the id {edge_id!r}"
-                + (f"; did you mean {' or '.join(map(repr, close))}?" if close else "; ids look like 'a:out->b:in'")
-            )
-        return edges[edge_id]
+    # ------------------------------------------------------------------------------------ asking
 
     def snapshot(self) -> Snapshot:
         """Everything that is counted, of the scheduler, each node and each edge, at this moment; see `Snapshot`.
@@ -425,7 +353,7 @@ class Scheduler:
         From any thread, before, during and after a run. The counting of each edge holds in it.
         """
         self._refuse_child()
-        return take_snapshot(self.name, self._plan, self._run)
+        return take_snapshot(self.name, self._registry.plan, self._run)
 
     def to_mermaid(self, since: Snapshot | None = None) -> str:
         """A picture of what runs, for Mermaid: depth and capacity of each edge, messages a second (since a snapshot, or
@@ -449,17 +377,6 @@ class Scheduler:
         run = self._run
         return MappingProxyType({} if run is None else run.kept_recordings)
 
-    def set_spans(self, spans: Spans | None) -> None:
-        """Trace what nodes handle from now on, in this run and later ones, or (None) do not.
-
-        For exporters; see graphflow.observability.instrument. Raises SchedulerStateError if it is traced already.
-        """
-        if spans is not None and self._tracing.spans is not None:
-            raise SchedulerStateError(f"{self.name} is traced already: close() that first")
-        self._tracing.spans = spans
-        if self._run is not None and self.is_running():
-            self._run.engine.set_spans(spans)
-
     def get_stats(self) -> dict[str, Any]:
         """A short answer to "how is it": status, nodes_count, edges_count, runnable_nodes, blocked_nodes; per edge (by
         id) depth, peak_depth, capacity, offered, delivered; per node of the latest run (by path) what became of the
@@ -467,19 +384,7 @@ class Scheduler:
         errors; and what stands still now (`stalls`, see SchedulerConfig.watchdog_s), each with its kind, node, edge_id,
         seconds, the chain of waits that ends there and the Python stack of a hook that does not return."""
         self._refuse_child()
-        run = self._run
-        runnable, blocked = run.engine.counts() if run is not None else (0, 0)
-        edges = {link.edge.id: link.edge.stats() for link in self._plan.links}
-        return {
-            "status": "new" if run is None else run.status,
-            "nodes_count": len(self._plan.nodes),
-            "edges_count": len(edges),
-            "runnable_nodes": runnable,
-            "blocked_nodes": blocked,
-            "nodes": {} if run is None else {cell.path: cell.counts() for cell in run.engine.cells},
-            "stalls": [] if run is None else run.stalls(),
-            "edges": {edge_id: {name: getattr(stats, name) for name in _BRIEFLY} for edge_id, stats in edges.items()},
-        }
+        return take_stats(self._registry.plan, self._run)
 
 
 def _drain_at_exit() -> None:

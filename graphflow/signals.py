@@ -1,4 +1,4 @@
-"""Signals that stop a run, caught while it is waited for."""
+"""Signals that stop a run, caught while it is waited for, and the threads that wait."""
 
 from __future__ import annotations
 
@@ -37,6 +37,29 @@ def stop_signals(signals: Iterable[int], handle: Callable[[int, int], None]) -> 
         for number, handler in before.items():
             if handler is not None:  # None: it was not set from Python, and cannot be put back from here
                 signal.signal(number, handler)
+
+
+class Waiting:
+    """The threads that wait for a run. A signal handler on one of them must not wait too: its shutdown() only asks."""
+
+    def __init__(self) -> None:
+        self._threads: set[int] = set()
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """This thread waits meanwhile."""
+        me = threading.get_ident()
+        nested = me in self._threads
+        self._threads.add(me)
+        try:
+            yield
+        finally:
+            if not nested:
+                self._threads.discard(me)
+
+    def is_here(self) -> bool:
+        """Is this code on such a thread, so in a handler that has interrupted it?"""
+        return threading.get_ident() in self._threads
 
 
 def _checked(signals: object) -> list[int]:

@@ -1,9 +1,9 @@
-"""Puts a snapshot together: what the core has counted, and what only the graph and its settings say."""
+"""Puts a snapshot or its short form together: what the core counts, and what only the graph and its settings say."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graphflow.core.survey import survey_edge, survey_node, survey_scheduler
 from graphflow.snapshot import (
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from graphflow.topology import Link, PlacedNode, Plan
 
 
+_BRIEFLY = ("depth", "peak_depth", "capacity", "offered", "delivered")  # of each edge, in the short form
+
+
 def take_snapshot(name: str, plan: Plan, run: Run | None) -> Snapshot:
     """What the scheduler `name` looks like now; `run` is its latest, if there is one."""
     engine = None if run is None else run.engine
@@ -36,6 +39,22 @@ def take_snapshot(name: str, plan: Plan, run: Run | None) -> Snapshot:
         edges=frozen({link.edge.id: _edge(engine, plan, link) for link in plan.links}),
         stalls=() if run is None else tuple(_stall(stall) for stall in run.stalls()),
     )
+
+
+def take_stats(plan: Plan, run: Run | None) -> dict[str, Any]:
+    """The short form: what `Scheduler.get_stats` answers; `run` is its latest, if there is one."""
+    runnable, blocked = run.engine.counts() if run is not None else (0, 0)
+    edges = {link.edge.id: link.edge.stats() for link in plan.links}
+    return {
+        "status": "new" if run is None else run.status,
+        "nodes_count": len(plan.nodes),
+        "edges_count": len(edges),
+        "runnable_nodes": runnable,
+        "blocked_nodes": blocked,
+        "nodes": {} if run is None else {cell.path: cell.counts() for cell in run.engine.cells},
+        "stalls": [] if run is None else run.stalls(),
+        "edges": {edge_id: {name: getattr(stats, name) for name in _BRIEFLY} for edge_id, stats in edges.items()},
+    }
 
 
 def _node(cell: Cell | None, placed: PlacedNode) -> NodeSnapshot:

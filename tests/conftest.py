@@ -17,7 +17,21 @@ import pytest
 import graphflow.scheduler
 from graphflow.testing import replay
 
-pytest.register_assert_rewrite("artifacts", "awaits", "coroutines", "edges", "graphs", "quarantine", "timing", "turns")
+HELPERS = (
+    "artifacts",
+    "awaits",
+    "coroutines",
+    "edges",
+    "graphs",
+    "holding",
+    "ingesting",
+    "quarantine",
+    "subgraphs",
+    "timing",
+    "traced",
+    "turns",
+)
+pytest.register_assert_rewrite(*HELPERS)
 
 from edges import edges_are_conserved, fast_switching  # noqa: E402, F401
 from timing import has_gil  # noqa: E402

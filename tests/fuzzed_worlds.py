@@ -99,7 +99,7 @@ def graph_world() -> World:
 
 
 def of_scheduler(scheduler: Scheduler) -> Any:
-    stats = scheduler.get_stats()
+    stats, kept = scheduler.get_stats(), scheduler._registry
     return (
         scheduler.is_running(),
         scheduler.items,
@@ -107,7 +107,7 @@ def of_scheduler(scheduler: Scheduler) -> Any:
         [edge["offered"] for edge in stats["edges"].values()],
         [(edge_id, edge["capacity"]) for edge_id, edge in stats["edges"].items()],
         # Kept for the next run, and to be seen nowhere before it.
-        [dict(scheduler._bands), dict(scheduler._capacities), set(scheduler._paused), scheduler._latched],
+        [dict(kept.bands), dict(kept.capacities), set(kept.paused), scheduler._latched],
         [(edge.id, edge.band) for edge in scheduler.snapshot().edges.values()],
         [node.state == "paused" for node in scheduler.snapshot().nodes.values()],
     )

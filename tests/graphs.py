@@ -5,20 +5,12 @@ from __future__ import annotations
 import itertools
 import threading
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from timing import PATIENCE
 
-from graphflow import (
-    Edge,
-    Message,
-    MessageType,
-    Node,
-    Scheduler,
-    SchedulerConfig,
-    ShutdownReport,
-    Subgraph,
-)
+from graphflow import Edge, Message, MessageType, Node, Scheduler, SchedulerConfig, ShutdownReport, Subgraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -183,6 +175,39 @@ def chain(*nodes: Node, capacity: int = 1024, **options: Any) -> Subgraph:
     for first, second in itertools.pairwise(nodes):
         graph.connect((first.name, "out"), (second.name, "in"), capacity=capacity, **options)
     return graph
+
+
+def pipeline(count: int = 20) -> Subgraph:
+    """Numbers from "source" through "map" to "collect", with little room between."""
+    return chain(Source("source", range(count)), Map("map"), Collect("collect"), capacity=3)
+
+
+def inlet(node: Node, **exposed: Any) -> Subgraph:
+    """A graph of one node, whose input `in` is exposed under that name."""
+    graph = Subgraph.from_nodes("inlet", [node])
+    graph.expose_input("in", (node.name, "in"), **exposed)
+    return graph
+
+
+@contextmanager
+def fan_out(
+    *options: dict[str, Any], paused: bool = True, **config: Any
+) -> Iterator[tuple[Remote, Scheduler, list[Edge], list[Collect]]]:
+    """A Remote with an edge of each of `options` to a consumer; paused consumers take no data until resumed."""
+    remote = Remote()
+    consumers = [Collect(f"c{number}") for number in range(len(options))]
+    graph = Subgraph.from_nodes("fan_out", [remote, *consumers])
+    graph.expose_input("remote", "remote:calls")
+    for consumer, chosen in zip(consumers, options, strict=True):
+        graph.connect("remote:out", (consumer.name, "in"), **chosen)
+    scheduler = scheduler_of(graph, **config)
+    if paused:
+        for consumer in consumers:
+            scheduler.pause(consumer)
+    with scheduler:
+        yield remote, scheduler, [edge_of(graph, f"remote:out->{c.name}:in") for c in consumers], consumers
+        report = scheduler.shutdown()
+    assert_stopped_clean(graph, report)
 
 
 def scheduler_of(*items: Subgraph | Node, **config: Any) -> Scheduler:

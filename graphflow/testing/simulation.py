@@ -84,25 +84,16 @@ def simulate(
     function in `threads` raises. TypeError or ValueError for wrong arguments, GraphValidationError for a graph that
     cannot run, SchedulerStateError while another simulation runs in this process.
     """
-    given = os.environ.get(SEED_VARIABLE)
-    if given:
-        seed = int(given)
-    elif seed is None:
-        seed = int.from_bytes(os.urandom(6), "big")
-    whole("seed", seed, 0, 2**64 - 1)
+    seed = _chosen_seed(seed)
     if until is not None:
         seconds("until", until)
     whole("max_steps", max_steps, 1, 2**62)
     if interleave not in ("handlers", "sections"):
         raise ValueError(f"interleave must be 'handlers' or 'sections', not {interleave!r}")
-    listed = [_checked_fault(fault) for fault in faults]
-    if until is None and any(isinstance(fault, HandlerHangs) and fault.seconds is None for fault in listed):
-        raise ValueError("a HandlerHangs without seconds hangs until the faults end: give it seconds, or give until")
+    listed = _checked_faults(faults, until)
     functions = [_checked_thread(function) for function in threads]
     least, most = (seconds("handler_s", each) for each in handler_s)
-    if not _one_at_a_time.acquire(blocking=False):
-        raise SchedulerStateError("simulate() needs to be alone: another simulation runs in this process")
-    try:
+    with _alone():
         scheduler = Scheduler(config)
         for item in _items(graph):
             scheduler.register(item)
@@ -110,8 +101,6 @@ def simulate(
         scheduler._shell = SimulatedShell(world)
         with _repeatable(world.baton):
             return _Play(world, scheduler, functions, until, check, again(seed, replay)).play()
-    finally:
-        _one_at_a_time.release()
 
 
 def sleep(seconds: float) -> None:
@@ -123,10 +112,26 @@ def sleep(seconds: float) -> None:
         actor.sleep(seconds)
 
 
-def _checked_fault(fault: object) -> Fault:
-    if not isinstance(fault, (HandlerRaises, HandlerHangs, PutTimesOut)):
-        raise TypeError(f"faults must be HandlerRaises, HandlerHangs or PutTimesOut, not {fault!r}")
-    return fault
+def _chosen_seed(seed: int | None) -> int:
+    """The seed in the environment, else the one that was given, else a drawn one."""
+    given = os.environ.get(SEED_VARIABLE)
+    if given:
+        seed = int(given)
+    elif seed is None:
+        seed = int.from_bytes(os.urandom(6), "big")
+    return whole("seed", seed, 0, 2**64 - 1)
+
+
+def _checked_faults(faults: Iterable[Fault], until: float | None) -> list[Fault]:
+    listed = list(faults)
+    for fault in listed:
+        if not isinstance(fault, (HandlerRaises, HandlerHangs, PutTimesOut)):
+            raise TypeError(f"faults must be HandlerRaises, HandlerHangs or PutTimesOut, not {fault!r}")
+        if until is None and isinstance(fault, HandlerHangs) and fault.seconds is None:
+            raise ValueError(
+                "a HandlerHangs without seconds hangs until the faults end: give it seconds, or give until"
+            )
+    return listed
 
 
 def _checked_thread(function: Any) -> Callable[[Scheduler], object]:
@@ -154,6 +159,17 @@ def _items(graph: Graph | Callable[[], Graph]) -> list[Subgraph | Node]:
     if refused:
         raise GraphValidationError(refused)
     return items
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """No other simulation runs in this process."""
+    if not _one_at_a_time.acquire(blocking=False):
+        raise SchedulerStateError("simulate() needs to be alone: another simulation runs in this process")
+    try:
+        yield
+    finally:
+        _one_at_a_time.release()
 
 
 @contextmanager
@@ -339,6 +355,6 @@ class _Play:
     def _hash(self) -> str:
         """Of every step and of what was counted."""
         digest = hashlib.blake2b(repr(self._baton.trace).encode(), digest_size=16)
-        for link in self._scheduler._plan.links:
+        for link in self._scheduler._registry.plan.links:
             digest.update(repr((link.edge.id, link.edge.stats())).encode())
         return digest.hexdigest()

@@ -1,10 +1,9 @@
-"""max_concurrency: several workers in one node, outputs in order or as they come, bounded, and stops as ever."""
+"""max_concurrency: several workers in one node, outputs in order or as they come, bounded."""
 
 from __future__ import annotations
 
 import hashlib
 import itertools
-import threading
 import time
 from typing import Any
 
@@ -20,64 +19,15 @@ from graphs import (
     control,
     run_graph,
     scheduler_of,
-    until,
 )
+from holding import Together, filled
 
-from graphflow import ErrorPolicy, Message, Node, PutResult, Subgraph, latest
-
-
-class Together(Node):
-    """Holds every message until the test lets it go; keeps count of who is inside."""
-
-    inputs: Any = "in"
-    outputs: Any = "out"
-
-    def __init__(self, name: str, limit: int, *, ordered: bool = True) -> None:
-        super().__init__(name)
-        self.max_concurrency = limit
-        self.ordered = ordered
-        self.inside: set[Any] = set()
-        self.most = 0
-        self.allowed: set[Any] = set()
-        self.all_allowed = False
-        self._changed = threading.Condition()
-
-    def on_message(self, port: str, msg: Message) -> None:
-        with self._changed:
-            self.inside.add(msg.payload)
-            self.most = max(self.most, len(self.inside))
-            self._changed.notify_all()
-            if not self._changed.wait_for(lambda: self.all_allowed or msg.payload in self.allowed, DEADLINE_S):
-                raise AssertionError(f"{msg.payload} was never let go")
-            self.inside.discard(msg.payload)
-            self._changed.notify_all()
-        self.emit("out", msg.payload)
-
-    def let(self, *payloads: Any) -> None:
-        with self._changed:
-            self.allowed.update(payloads)
-            self.all_allowed = self.all_allowed or not payloads
-            self._changed.notify_all()
-
-    def expect_inside(self, *payloads: Any) -> None:
-        with self._changed:
-            if not self._changed.wait_for(lambda: self.inside == set(payloads), DEADLINE_S):
-                raise AssertionError(f"inside: {self.inside}, not {payloads}")
-
-
-def held(node: Together, workers: int, items: int, **options: Any) -> tuple[Subgraph, Any, Collect]:
-    last = Collect()
-    graph = chain(node, last, **options)
-    graph.expose_input("in", (node.name, "in"))
-    scheduler = scheduler_of(graph, workers=workers)
-    scheduler.start()
-    scheduler.input("in").put_many(range(items))
-    return graph, scheduler, last
+from graphflow import ErrorPolicy, Message, Node, Subgraph, latest
 
 
 def test_as_many_workers_as_asked_for_are_inside_and_no_more() -> None:
     node = Together("node", 3)
-    graph, scheduler, last = held(node, workers=6, items=20)
+    graph, scheduler, last = filled(node, workers=6, items=20)
     node.expect_inside(0, 1, 2)
     node.let()
     assert last.expect(20) == list(range(20))
@@ -88,7 +38,7 @@ def test_as_many_workers_as_asked_for_are_inside_and_no_more() -> None:
 
 def test_outputs_leave_in_the_order_of_the_inputs_whoever_is_done_first() -> None:
     node = Together("node", 4)
-    graph, scheduler, last = held(node, workers=4, items=4)
+    graph, scheduler, last = filled(node, workers=4, items=4)
     node.expect_inside(0, 1, 2, 3)
     node.let(3)
     node.let(2)
@@ -102,7 +52,7 @@ def test_outputs_leave_in_the_order_of_the_inputs_whoever_is_done_first() -> Non
 
 def test_the_window_is_bounded_a_slow_message_is_overtaken_by_no_more_than_the_others_inside() -> None:
     node = Together("node", 4)
-    graph, scheduler, last = held(node, workers=8, items=20)
+    graph, scheduler, last = filled(node, workers=8, items=20)
     node.expect_inside(0, 1, 2, 3)
     node.let(1, 2, 3)
     node.expect_inside(0)  # the places of 1, 2 and 3 are taken until 0 has left
@@ -114,7 +64,7 @@ def test_the_window_is_bounded_a_slow_message_is_overtaken_by_no_more_than_the_o
 
 def test_unordered_outputs_leave_as_they_come() -> None:
     node = Together("node", 3, ordered=False)
-    graph, scheduler, last = held(node, workers=5, items=6)
+    graph, scheduler, last = filled(node, workers=5, items=6)
     node.expect_inside(0, 1, 2)
     node.let(2)
     last.expect(1)
@@ -195,114 +145,13 @@ def test_control_is_handled_while_others_are_inside_and_before_further_data() ->
                 super().on_message(port, msg)
 
     node = Listens("node", 3)
-    graph, scheduler, last = held(node, workers=4, items=2)
+    graph, scheduler, last = filled(node, workers=4, items=2)
     node.expect_inside(0, 1)
     scheduler.input("in").put(control("now"))
     assert last.expect(1) == ["now"]  # it did not wait for the order of the data
     node.let()
     assert last.expect(3) == ["now", 0, 1]
     assert_stopped_clean(graph, scheduler.shutdown())
-
-
-def test_life_cycle_hooks_run_alone() -> None:
-    log: list[str] = []
-
-    class Lives(Together):
-        def on_start(self) -> None:
-            log.append(f"start {len(self.inside)}")
-
-        def on_drain(self) -> Any:
-            log.append(f"drain {len(self.inside)}")
-            yield from range(5)
-
-        def on_stop(self) -> None:
-            log.append(f"stop {len(self.inside)}")
-
-    node, last = Lives("node", 4), Collect()
-    graph = chain(Source("source", range(8)), node, last, capacity=1)
-    scheduler = scheduler_of(graph, workers=8)
-    scheduler.start()
-    node.expect_inside(0, 1, 2, 3)
-    node.let()
-    report = scheduler.wait(DEADLINE_S)
-    assert log == ["start 0", "drain 0", "stop 0"]
-    assert last.seen == [*range(8), *range(5)]
-    assert_stopped_clean(graph, report)
-
-
-def test_nobody_enters_while_on_drain_runs() -> None:
-    class Drains(Node):
-        inputs, outputs = "in", "out"
-        max_concurrency = 2
-
-        def __init__(self) -> None:
-            super().__init__("node")
-            self.draining = False
-            self.met = threading.Event()
-
-        def on_message(self, port: str, msg: Message) -> None:
-            if self.draining:
-                self.met.set()
-
-        def on_drain(self) -> None:
-            self.draining = True
-            for number in range(3):  # each comes back around the cycle, and the second finds no room at once
-                self.emit("out", number)
-                self.met.wait(0.05)
-            self.draining = False
-
-    node, echo = Drains(), Map("echo")
-    graph = Subgraph.from_nodes("g", [node, echo])
-    graph.connect("node:out", "echo:in", capacity=1)
-    graph.connect("echo:out", "node:in", capacity=1)
-    assert_stopped_clean(graph, run_graph(graph, workers=4))
-    assert not node.met.is_set()
-
-
-def test_stop_node_lets_the_others_finish_before_on_stop() -> None:
-    log: list[Any] = []
-
-    class Stops(Together):
-        error_policy = ErrorPolicy.STOP_NODE
-
-        def on_message(self, port: str, msg: Message) -> None:
-            super().on_message(port, msg)
-            if msg.payload == 0:
-                raise ValueError(msg.payload)
-
-        def on_stop(self) -> None:
-            log.append(set(self.inside))
-
-    node = Stops("node", 2)
-    graph, scheduler, last = held(node, workers=3, items=10)
-    node.expect_inside(0, 1)
-    node.let(0)
-    until(lambda: graph.edges and scheduler.get_stats()["edges"]["input:in->node:in"]["depth"] == 0)
-    assert log == []
-    node.let()
-    assert last.expect(2) == [0, 1]
-    until(lambda: log)
-    assert log == [set()]
-    report = scheduler.shutdown()
-    assert_graph_conserved(graph)
-    assert report.error_counts == {"node": 1}
-    assert {edge.stats().dropped_closed for edge in graph.edges if edge.id == "input:in->node:in"} == {8}
-
-
-def test_a_stop_without_drain_waits_for_those_inside_and_counts_the_rest() -> None:
-    node = Together("node", 3)
-    graph, scheduler, _last = held(node, workers=3, items=10)
-    node.expect_inside(0, 1, 2)
-    stopping = threading.Thread(target=scheduler.shutdown, kwargs={"drain": False, "timeout": DEADLINE_S})
-    stopping.start()
-    until(lambda: scheduler.get_stats()["status"] == "stopping")
-    node.let()
-    stopping.join(DEADLINE_S)
-    report = scheduler.wait(0)
-    assert_graph_conserved(graph)
-    assert report.undelivered == {"input:in->node:in": 7, "node:out->collect:in": 3}
-    counts = scheduler.get_stats()["nodes"]["node"]
-    assert (counts["handled"], counts["in_handler"]) == (3, 0)
 
 
 def test_a_slow_reader_holds_a_concurrent_node_back() -> None:
@@ -376,36 +225,3 @@ def test_two_workers_hash_in_one_node_at_the_same_time() -> None:
     whole = max(end for _, end in spans) - spans[0][0]
     print(f"both workers were inside for {both / whole:.0%} of the time")
     assert both > whole / 10  # by one worker it is nothing at all
-
-
-def test_what_stands_behind_a_handler_that_never_returned_is_counted_as_undelivered() -> None:
-    node = Together("node", 3)
-    graph, scheduler, last = held(node, workers=4, items=3)
-    node.expect_inside(0, 1, 2)
-    node.let(1, 2)
-    node.expect_inside(0)
-    report = scheduler.shutdown(drain=False, timeout=0.3)
-    assert report.abandoned == ("node",)
-    assert report.undelivered == {"node:out->collect:in": 2}
-    assert last.seen == []
-    assert_graph_conserved(graph)
-    node.let()
-    until(lambda: not scheduler.is_running() and not node.inside)
-
-
-def test_a_policy_that_exits_while_calls_leave_stops_the_graph_and_the_rest_still_leaves() -> None:
-    class Exits:
-        def on_enqueue(self, capacity: int, size: int, item: object) -> PutResult:
-            raise SystemExit("in a policy")
-
-    node, last = Map("node"), Collect()
-    node.max_concurrency = 2
-    graph = Subgraph.from_nodes("g", [node, last])
-    graph.expose_input("in", "node:in")
-    graph.connect("node:out", "collect:in", policy=Exits())
-    scheduler = scheduler_of(graph, workers=2)
-    scheduler.start()
-    scheduler.input("in").put(1)
-    with pytest.raises(SystemExit, match="in a policy"):
-        scheduler.wait(DEADLINE_S)
-    assert_graph_conserved(graph)

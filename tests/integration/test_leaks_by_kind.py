@@ -175,7 +175,7 @@ def ends_by_itself(scheduler: Scheduler) -> None:
 
 def is_stopped_under_way(scheduler: Scheduler) -> None:
     """With items on edges, in outboxes, in suspended generators and in retries."""
-    scheduler.pause("collect" if "collect" in {path.path for path in scheduler._plan.nodes} else "loop")
+    scheduler.pause("collect" if "collect" in {path.path for path in scheduler._registry.plan.nodes} else "loop")
     scheduler.start()
     until(lambda: not scheduler.is_running() or len(alive) >= 2, 5)
     scheduler.shutdown(drain=False, timeout=DEADLINE_S)

@@ -1,18 +1,16 @@
-"""Every way to stop: it ends in time, says what it left behind, and nothing is lost uncounted."""
+"""What a stop delivers, what it leaves behind and counts, and that it ends in time whatever hangs."""
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from graphs import (
     DEADLINE_S,
     Collect,
-    Gate,
     Map,
     Remote,
     Source,
@@ -24,37 +22,20 @@ from graphs import (
     scheduler_of,
     until,
 )
+from holding import gated_row, open_later
 
-from graphflow import (
-    EdgeClosed,
-    Message,
-    Node,
-    Scheduler,
-    ShutdownReport,
-    Subgraph,
-)
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from graphflow import EdgeClosed, Subgraph
 
 
-def gated(*nodes: Node, capacity: int = 100, **config: Any) -> tuple[Scheduler, Gate, Subgraph]:
-    """input in -> nodes -> gate, and the scheduler, not started."""
-    gate = Gate()
-    row = [*nodes, gate]
-    graph = chain(*row, capacity=capacity)
-    graph.expose_input("in", (row[0].name, "in"))
-    return scheduler_of(graph, **config), gate, graph
+class Stops(Map):
+    stopped = 0
 
-
-def open_later(gate: Gate, seconds: float = 0.05) -> threading.Timer:
-    timer = threading.Timer(seconds, gate.opened.set)
-    timer.start()
-    return timer
+    def on_stop(self) -> None:
+        self.stopped += 1
 
 
 def test_drain_delivers_everything_accepted() -> None:
-    scheduler, gate, graph = gated(Map("a"), Map("b"), capacity=3)
+    scheduler, gate, graph = gated_row(Map("a"), Map("b"), capacity=3)
     with scheduler:
         for number in range(9):
             scheduler.input("in").put(number, timeout=DEADLINE_S)
@@ -68,7 +49,7 @@ def test_drain_delivers_everything_accepted() -> None:
 
 
 def test_draining_refuses_newcomers_and_releases_waiting_putters() -> None:
-    scheduler, gate, graph = gated(capacity=1)
+    scheduler, gate, graph = gated_row(capacity=1)
     graph_input = scheduler.input("in")
     scheduler.set_capacity("input:in->gate:in", 1)
     errors: list[BaseException] = []
@@ -104,7 +85,7 @@ def test_stop_without_drain_counts_what_is_queued_and_skips_on_drain() -> None:
         def on_drain(self) -> None:
             drained.append(self.name)
 
-    scheduler, gate, graph = gated(Drains("first"))
+    scheduler, gate, graph = gated_row(Drains("first"))
     with scheduler:
         scheduler.input("in").put_many(range(10))
         assert gate.entered.wait(DEADLINE_S)
@@ -123,7 +104,7 @@ def test_stop_without_drain_counts_what_is_queued_and_skips_on_drain() -> None:
 @pytest.mark.parametrize("drain", [True, False])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_handler_that_never_returns_is_named_and_the_call_ends_in_time(drain: bool, workers: int) -> None:
-    scheduler, gate, graph = gated(workers=workers)
+    scheduler, gate, graph = gated_row(workers=workers)
     stops = Stops("stops")
     other = Subgraph.from_nodes("other", [stops])
     other.expose_input("other", "stops:in")
@@ -142,13 +123,6 @@ def test_handler_that_never_returns_is_named_and_the_call_ends_in_time(drain: bo
     assert_graph_conserved(graph)
     assert stops.stopped == 1  # the others still get their on_stop, by another worker if need be
     gate.opened.set()
-
-
-class Stops(Map):
-    stopped = 0
-
-    def on_stop(self) -> None:
-        self.stopped += 1
 
 
 def test_deferred_items_are_their_edges_undelivered() -> None:
@@ -208,270 +182,6 @@ def test_late_reader_lets_the_drain_finish() -> None:
     assert_stopped_clean(graph, report)
 
 
-def test_twice_gives_the_same_report() -> None:
-    scheduler, gate, _ = gated()
-    gate.opened.set()
-    with scheduler:
-        first = scheduler.shutdown()
-        assert scheduler.shutdown() is first
-        assert scheduler.shutdown(drain=False, timeout=0) is first
-        assert scheduler.wait() is first
-
-
-def test_eight_threads_at_once_get_the_same_report() -> None:
-    for _ in range(20):
-        scheduler, gate, graph = gated(Map("map"))
-        gate.opened.set()
-        barrier = threading.Barrier(8)
-
-        def stop(scheduler: Scheduler = scheduler, barrier: threading.Barrier = barrier) -> ShutdownReport:
-            barrier.wait(DEADLINE_S)
-            return scheduler.shutdown()
-
-        with scheduler, ThreadPoolExecutor(8) as pool:
-            scheduler.input("in").put_many(range(100))
-            reports = list(pool.map(lambda _, stop=stop: stop(), range(8)))
-        assert all(report is reports[0] for report in reports)
-        assert gate.seen == list(range(100))
-        assert_stopped_clean(graph, reports[0])
-
-
-def test_the_earlier_deadline_and_no_drain_win() -> None:
-    scheduler, gate, _ = gated()
-    with scheduler, ThreadPoolExecutor(1) as pool:
-        scheduler.input("in").put_many(range(3))
-        assert gate.entered.wait(DEADLINE_S)
-        patient = pool.submit(scheduler.shutdown, timeout=1000)
-        until(lambda: scheduler.get_stats()["status"] == "draining")
-        started = time.monotonic()
-        report = scheduler.shutdown(drain=False, timeout=0.3)
-        assert time.monotonic() - started < 2
-        assert patient.result(DEADLINE_S) is report
-        later = scheduler.shutdown(timeout=1000)
-        assert later is report
-        gate.opened.set()
-    assert report.timed_out
-
-
-def test_a_later_deadline_does_not_extend_an_earlier_one() -> None:
-    scheduler, gate, _ = gated()
-    with scheduler, ThreadPoolExecutor(1) as pool:
-        scheduler.input("in").put(1)
-        assert gate.entered.wait(DEADLINE_S)
-        started = time.monotonic()
-        first = pool.submit(scheduler.shutdown, timeout=0.3)
-        until(lambda: scheduler.get_stats()["status"] != "running")
-        report = scheduler.shutdown(timeout=1000)
-        assert time.monotonic() - started < 2
-        assert first.result(DEADLINE_S) is report
-        gate.opened.set()
-
-
-HOOKS = ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "on_error", "produce")
-
-
-class StopsItself(Node):
-    """Calls shutdown() and wait() of its own scheduler from one of its hooks."""
-
-    outputs = "out"
-    tick_interval_ms = 1
-    scheduler: Scheduler
-
-    def __init__(self, hook: str) -> None:
-        super().__init__("node", inputs="in")
-        self.hook = hook
-        self.report: ShutdownReport | None = None
-        self.refused: BaseException | None = None
-
-    def maybe(self, hook: str) -> None:
-        if hook == self.hook and self.report is None:
-            self.report = self.scheduler.shutdown()
-            try:
-                self.scheduler.wait()
-            except BaseException as error:
-                self.refused = error
-
-    def on_start(self) -> None:
-        self.maybe("on_start")
-
-    def on_message(self, port: str, msg: Message) -> None:
-        self.maybe("on_message")
-        if self.hook == "on_error":
-            raise ValueError("for on_error")
-
-    def on_tick(self) -> None:
-        self.maybe("on_tick")
-
-    def on_drain(self) -> None:
-        self.maybe("on_drain")
-
-    def on_stop(self) -> None:
-        self.maybe("on_stop")
-
-    def on_error(self, exc: BaseException, msg: Message | None) -> None:
-        self.maybe("on_error")
-
-    def produce(self) -> Iterator[Any]:
-        self.maybe("produce")
-        yield 1
-
-
-@pytest.mark.parametrize("hook", HOOKS)
-@pytest.mark.parametrize("workers", [1, 2])
-def test_from_a_hook_it_only_asks(hook: str, workers: int) -> None:
-    node = StopsItself(hook)
-    graph = Subgraph.from_nodes("g", [node])
-    graph.expose_input("in", "node:in")
-    node.scheduler = scheduler_of(graph, workers=workers)
-    node.scheduler.start()
-    if hook in {"on_message", "on_error"}:
-        node.scheduler.input("in").put(1)
-    if hook in {"on_drain", "on_stop"}:
-        node.scheduler.shutdown()
-    report = node.scheduler.wait(DEADLINE_S)
-    assert node.report is not None
-    assert not node.report.complete
-    assert node.report.reason == "stopping"
-    assert "shutdown()" in str(node.refused)
-    assert report.complete or hook == "on_error", report
-    del node.scheduler
-    assert_graph_conserved(graph)
-
-
-@pytest.mark.parametrize("drain", [True, False])
-def test_before_the_run_it_is_remembered_once(drain: bool) -> None:
-    started: list[str] = []
-
-    class Starts(Map):
-        def on_start(self) -> None:
-            started.append(self.name)
-
-    last = Collect()
-    graph = chain(Starts("starts"), last)
-    graph.expose_input("in", "starts:in")
-    scheduler = scheduler_of(graph)
-    assert scheduler.shutdown(drain).complete
-    report = scheduler.run()
-    assert report.reason == "shutdown"
-    assert not scheduler.is_running()
-    assert started == []
-    with scheduler:  # the one after that runs as ever
-        scheduler.input("in").put(1)
-        last.expect(1)
-
-
-def test_from_a_signal_handler_over_wait_it_only_asks() -> None:
-    scheduler, gate, graph = gated()
-    reports: list[ShutdownReport] = []
-
-    def on_signal(number: int, frame: object) -> None:
-        reports.append(scheduler.shutdown())
-        gate.opened.set()
-
-    before = signal.signal(signal.SIGUSR1, on_signal)
-    try:
-        with scheduler:
-            scheduler.input("in").put_many(range(3))
-            assert gate.entered.wait(DEADLINE_S)
-            timer = threading.Timer(0.05, signal.pthread_kill, (threading.main_thread().ident, signal.SIGUSR1))
-            timer.start()
-            report = scheduler.wait(DEADLINE_S)
-            timer.join()
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert [asked.complete for asked in reports] == [False]
-    assert gate.seen == [0, 1, 2]
-    assert_stopped_clean(graph, report)
-
-
-def test_from_a_signal_handler_within_start_it_only_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The handler interrupts start() at its worst: the run is known, and its threads are not all started."""
-    last = Collect()
-    graph = chain(Map("map"), last)
-    graph.expose_input("in", "map:in")
-    scheduler = scheduler_of(graph)
-    asked: list[ShutdownReport] = []
-    original = threading.Thread.start
-
-    def start(thread: threading.Thread) -> None:
-        original(thread)
-        if not asked:
-            signal.raise_signal(signal.SIGUSR1)
-
-    before = signal.signal(signal.SIGUSR1, lambda *_: asked.append(scheduler.shutdown()))
-    try:
-        monkeypatch.setattr(threading.Thread, "start", start)
-        scheduler.start()
-        monkeypatch.undo()
-        report = scheduler.wait(DEADLINE_S)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    assert len(asked) == 1
-    assert report.reason == "shutdown"
-    assert_graph_conserved(graph)
-
-
-def test_interrupted_start_does_not_forget_its_run() -> None:
-    """Ctrl-C while on_start runs: the graph is stopped, or still known; not running on unknown to anybody."""
-    inside, free = threading.Event(), threading.Event()
-
-    class SlowStart(Map):
-        def on_start(self) -> None:
-            inside.set()
-            free.wait(DEADLINE_S)
-
-    graph = chain(SlowStart("slow"), Collect())
-    graph.expose_input("in", "slow:in")
-    scheduler = scheduler_of(graph)
-
-    def interrupt() -> None:
-        inside.wait(DEADLINE_S)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-        threading.Event().wait(0.05)
-        free.set()
-
-    thread = threading.Thread(target=interrupt)
-    thread.start()
-    with pytest.raises(KeyboardInterrupt):
-        scheduler.start()
-    thread.join()
-    scheduler.shutdown()
-    until(lambda: not any(thread.name.startswith("graphflow") for thread in threading.enumerate()), 5)
-    assert not scheduler.is_running()
-    assert not any(node.is_live() for node in graph.nodes.values())
-
-
-def test_a_stop_while_starting_gives_the_started_their_on_stop() -> None:
-    inside, free = threading.Event(), threading.Event()
-    events: list[str] = []
-
-    class Starts(Map):
-        def on_start(self) -> None:
-            events.append(f"start {self.name}")
-
-        def on_stop(self) -> None:
-            events.append(f"stop {self.name}")
-
-    class Hangs(Starts):
-        def on_start(self) -> None:
-            inside.set()
-            free.wait(DEADLINE_S)
-
-    graph = chain(Starts("first"), Hangs("hangs"), Starts("never"))
-    graph.expose_input("in", "first:in")
-    scheduler = scheduler_of(graph)
-    with ThreadPoolExecutor(1) as pool:
-        starting = pool.submit(scheduler.start)
-        assert inside.wait(DEADLINE_S)
-        began = time.monotonic()
-        report = scheduler.shutdown(timeout=0.4)
-        assert time.monotonic() - began < 0.9
-        free.set()
-        starting.result(DEADLINE_S)
-    assert report.abandoned == ("hangs",)
-    assert events == ["start first", "stop first"]
-
-
 def test_on_stop_that_hangs_is_named_and_others_get_theirs() -> None:
     free = threading.Event()
 
@@ -491,34 +201,14 @@ def test_on_stop_that_hangs_is_named_and_others_get_theirs() -> None:
     assert stops.stopped == 1
 
 
-def test_timeout_is_checked_and_changes_nothing() -> None:
-    scheduler, gate, _ = gated()
-    gate.opened.set()
-    with scheduler:
-        for wrong, error in ((-1, ValueError), (float("nan"), ValueError), ("1", TypeError), (1e30, OverflowError)):
-            with pytest.raises(error, match="timeout"):
-                scheduler.shutdown(timeout=wrong)  # type: ignore[arg-type]
-        assert scheduler.is_running()
-        scheduler.input("in").put(1)
-        gate.expect(1)
-
-
-def test_timeout_zero_stops_at_once() -> None:
-    scheduler, gate, graph = gated()
-    gate.opened.set()
-    with scheduler:
-        report = scheduler.shutdown(timeout=0)
-    assert report.timed_out or report.complete
-    assert_graph_conserved(graph)
-
-
 @pytest.mark.parametrize("workers", [1, 2, 8])
 @pytest.mark.parametrize("drain", [True, False])
 def test_stop_under_load_conserves_every_message(drain: bool, workers: int, rng: Any) -> None:
     for _ in range(8):
         last = Collect()
         graph = chain(Source("source", iter(int, 1)), Map("a"), Map("b"), last, capacity=rng.choice([1, 8, 256]))
-        graph.connect("source:out", graph_tail(graph), capacity=4)
+        graph.add_node(Collect("side"))
+        graph.connect("source:out", "side:in", capacity=4)
         with scheduler_of(graph, workers=workers) as scheduler:
             last.expect(rng.randrange(1, 300))
             report = scheduler.shutdown(drain=drain)
@@ -526,11 +216,6 @@ def test_stop_under_load_conserves_every_message(drain: bool, workers: int, rng:
         assert not report.timed_out
         if drain:
             assert_stopped_clean(graph, report)
-
-
-def graph_tail(graph: Subgraph) -> str:
-    graph.add_node(Collect("side"))
-    return "side:in"
 
 
 def test_nothing_runs_after_a_stop() -> None:
@@ -546,7 +231,7 @@ def test_nothing_runs_after_a_stop() -> None:
 
 
 def test_an_edge_that_is_kept_wakes_nobody_after_the_stop() -> None:
-    scheduler, gate, graph = gated(Map("map"))
+    scheduler, gate, graph = gated_row(Map("map"))
     gate.opened.set()
     with scheduler:
         pass

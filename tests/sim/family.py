@@ -8,16 +8,15 @@ Block, everything that was sent arrives.
 from __future__ import annotations
 
 import random
-from collections import defaultdict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from members import KINDS, Generator, Member, Origin, Plain, Route, Step, Ticker
+from world import World
 
 from graphflow import (
     EdgeClosed,
-    ErrorPolicy,
     Message,
     MessageType,
-    Node,
     PriorityBand,
     Scheduler,
     SchedulerConfig,
@@ -27,183 +26,12 @@ from graphflow import (
     drop,
     latest,
 )
-from graphflow.core.operators import FlatMap, Map
-from graphflow.nodes.steps import StepNode
 from graphflow.testing import Fault, HandlerHangs, HandlerRaises, PutTimesOut, Simulation, simulate, sleep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 AGAIN = "make sim SIM_SEED={seed}"
-KINDS = (
-    "plain",
-    "plain",
-    "step",
-    "step",
-    "flat step",
-    "generator",
-    "ticker",
-    "concurrent",
-    "unordered",
-    "retry",
-    "dedicated",
-)
-STAGED = (
-    "step",
-    "flat step",
-    "concurrent",
-    "unordered",
-    "retry",
-)  # what they emit is sent when the hook has returned, or not at all
-Route = Any  # a tuple: origin, number, names of nodes
-
-
-class Member(Node):
-    """Notes what it sees, and passes it on with its name added."""
-
-    inputs: Any = "in"
-    outputs: Any = "out"
-
-    def __init__(self, name: str, kind: str) -> None:
-        Node.__init__(self, name)
-        self.kind = kind
-        self.seen: list[Route] = []  # as handlers were first called with them
-        self.sent: list[Route] = []
-        self.ticks = 0
-        self.controls = 0
-        if kind in ("concurrent", "unordered"):
-            self.max_concurrency = 2
-            self.ordered = kind == "concurrent"
-        if kind == "retry":
-            self.error_policy = ErrorPolicy.retry(20, backoff_s=0.001)
-        self.dedicated = kind == "dedicated"
-
-    def _pass(self, payload: Route) -> Route:
-        if not (self.kind == "retry" and payload in self.seen):  # there it comes once an attempt
-            self.seen.append(payload)
-        passed = (*payload, self.name)
-        self.sent.append(passed)
-        return passed
-
-
-class Plain(Member):
-    def on_message(self, port: str, msg: Message) -> None:
-        if msg.is_control():
-            self.controls += 1
-            self.emit("out", msg)
-        else:
-            self.emit("out", self._pass(msg.payload))
-
-
-class Generator(Member):
-    def on_message(self, port: str, msg: Message) -> Iterator[Any]:
-        if msg.is_control():
-            self.controls += 1
-            yield msg
-        else:
-            yield self._pass(msg.payload)
-
-
-class Step(Member, StepNode):
-    """Compiled: it takes its messages in batches."""
-
-    def __init__(self, name: str, kind: str) -> None:
-        Member.__init__(self, name, kind)
-        self.operator = Map(self._pass) if kind == "step" else FlatMap(self._spread)
-
-    def _spread(self, payload: Route) -> Iterator[Route]:
-        yield self._pass(payload)
-
-    def on_message(self, port: str, msg: Message) -> None:
-        self.emit("out", self._pass(msg.payload) if msg.is_data() else msg)
-
-
-class Ticker(Plain):
-    tick_interval_ms = 2.0
-
-    def on_tick(self) -> None:
-        self.ticks += 1
-        if self.ticks <= 20:
-            self.sent.append(("tick", self.ticks, self.name))
-            self.emit("out", self.sent[-1])
-
-    def on_drain(self) -> None:
-        self.sent.append(("drain", 0, self.name))
-        self.emit("out", self.sent[-1])
-
-
-class Origin(Member):
-    """A source of numbers."""
-
-    inputs: Any = ()
-
-    def __init__(self, name: str, count: int) -> None:
-        super().__init__(name, "origin")
-        self.count = count
-
-    def produce(self) -> Iterator[Any]:
-        for number in range(self.count):
-            self.sent.append((self.name, number))
-            yield self.sent[-1]
-
-
-@dataclass
-class World:
-    """What a seed has drawn."""
-
-    graph: Subgraph
-    config: SchedulerConfig
-    threads: list[Callable[[Scheduler], object]]
-    faults: list[Fault]
-    until: float
-    interleave: Any
-    sure: dict[tuple[str, str], bool] = field(default_factory=dict)  # (from, to): nothing is lost on the way
-    sent: dict[str, list[Route]] = field(default_factory=dict)  # by feeder
-    read: dict[str, list[Route]] = field(default_factory=dict)  # by output
-    loose: set[str] = field(default_factory=set)  # who reads an edge that conflates by key: no order there
-    drained: bool = True  # nobody asks for a stop without a drain
-
-    def check(self, scheduler: Scheduler) -> None:
-        """What must hold beyond the simulation's own rules."""
-        members = {node.name: node for node in self.graph.nodes.values() if isinstance(node, Member)}
-        for node in members.values():
-            self._check_routes(node.name, node.seen, members)
-        for name, seen in self.read.items():
-            self._check_routes(name, seen, members)
-        if not self.drained:
-            return
-        for (source, target), sure in self.sure.items():
-            arrived = members[target].seen if target in members else self.read.get(target, [])
-            sent = members[source].sent if source in members else self.sent[source]
-            came = [route for route in arrived if came_from(route) == source]
-            assert set(came) <= set(sent), f"{target} got from {source} what it never sent"
-            if sure and not self._may_miss(members.get(source), members.get(target)):
-                assert sorted(came) == sorted(set(sent)), (
-                    f"{target} got {len(came)} of the {len(sent)} messages that {source} sent it: "
-                    f"{sorted(set(sent) - set(came))[:3]} are missing"
-                )
-
-    def _check_routes(self, name: str, seen: list[Route], members: dict[str, Member]) -> None:
-        """On each route the numbers rise, but for nodes and edges that give no order."""
-        loose = self.loose | {node.name for node in members.values() if node.kind == "unordered"}
-        noted_at_once = name in members and members[name].kind in ("concurrent", "unordered")
-        by_route = defaultdict(list)
-        for origin, number, *passed in seen:
-            by_route[origin, *passed].append(number)
-        for route, numbers in by_route.items():
-            assert len(set(numbers)) == len(numbers), f"{name}: a message of {route} came twice: {numbers}"
-            if not (noted_at_once or loose.intersection([name, *route[1:]])):
-                assert numbers == sorted(numbers), f"{name}: messages of {route} came out of order: {numbers}"
-
-    def _may_miss(self, source: Member | None, target: Member | None) -> bool:
-        """Is there another reason why the target has not noted what the source has?"""
-        failing = any(isinstance(fault, HandlerRaises) for fault in self.faults)
-        return (target is not None and failing) or (source is not None and source.kind in STAGED and failing)
-
-
-def came_from(route: Route) -> str:
-    """The node or thread that sent a payload on its last leg."""
-    return str(route[-1] if len(route) > 2 else route[0])
 
 
 def newest(old: Route, new: Route) -> Route:

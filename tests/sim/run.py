@@ -26,10 +26,6 @@ from graphflow.testing import Simulation, SimulationFailed  # noqa: E402
 TWICE = 20
 
 
-class NotRepeatable(AssertionError):
-    """The same seed made two different runs."""
-
-
 def verdict(seed: int) -> tuple[int, int, str, str]:
     """(seed, steps, trace hash, what is wrong or "")."""
     try:

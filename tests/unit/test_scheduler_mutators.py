@@ -108,6 +108,7 @@ def test_priorities_change_before_and_while_it_runs(band: PriorityBand) -> None:
     scheduler = scheduler_of(graph)
     scheduler.set_priority(EDGE, band)
     scheduler.start()
+    assert scheduler.snapshot().edges[EDGE].band == band.name.lower()
     for number in range(200):
         scheduler.set_priority(EDGE, PriorityBand(1 + number % 3))
         scheduler.set_priority("source:out->map:in", PriorityBand(3 - number % 3))
@@ -196,6 +197,7 @@ def test_mutators_are_harmless_after_a_run() -> None:
     scheduler.set_priority(EDGE, PriorityBand.HIGH)
     with scheduler:
         assert edge_of(graph, EDGE).capacity == 9
+        assert scheduler.snapshot().edges[EDGE].band == "high"
         scheduler.input("in").put(1)
         last.expect(1)
 

@@ -6,14 +6,11 @@ import random
 from itertools import pairwise
 
 import pytest
+from subgraphs import parser, step
 
 from graphflow import Node, PriorityBand, Subgraph
 from graphflow.ordering import topological_groups
 from graphflow.topology import Plan, check, plan
-
-
-def step(name: str) -> Node:
-    return Node(name, ["in"], ["out"])
 
 
 def graph_of(edges: str, name: str = "g") -> Subgraph:
@@ -37,13 +34,9 @@ def groups(laid_out: Plan) -> list[str]:
 
 def nested() -> Subgraph:
     """main: a -> parse(tok -> emit) -> b, with "in" and "out" exposed."""
-    parse = Subgraph.from_nodes("parse", [step("tok"), step("emit")])
-    parse.connect("tok:out", "emit:in")
-    parse.expose_input("in", "tok:in")
-    parse.expose_output("out", "emit:out")
     graph = Subgraph("main")
     graph.add_node(step("b"))
-    graph.add_subgraph(parse)
+    graph.add_subgraph(parser())
     graph.add_node(step("a"))
     graph.connect("a:out", "parse:in", priority=PriorityBand.HIGH)
     graph.connect("parse:out", "b:in")

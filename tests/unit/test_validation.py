@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from subgraphs import step
 
 from graphflow import Block, Drop, Node, PortSpec, Subgraph, ValidationIssue
 from graphflow.ordering import strong_groups
@@ -12,10 +13,6 @@ from graphflow.validation import check_block_cycles, check_bounds, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-def step(name: str) -> Node:
-    return Node(name, ["in"], ["out"])
 
 
 def ring(*names: str) -> Subgraph:

@@ -1,5 +1,5 @@
-# The edge as its users see it: it checks its bounds, answers questions, and waits for the queue, which decides. Nothing
-# here holds a lock but to copy the counts.
+# The edge as its users see it: it checks its arguments and answers questions. The queue decides, and waiting.pyx waits.
+# Nothing here holds a lock but to copy the counts.
 
 cimport cython
 from cpython.unicode cimport PyUnicode_FromObject
@@ -8,7 +8,6 @@ from libc.stdint cimport int64_t
 from graphflow.core.clock cimport SYSTEM_CLOCK, Clock
 from graphflow.core.contents cimport (
     ANSWER_CLOSED,
-    ANSWER_WAIT,
     ASKED,
     BYTES,
     CLOSED,
@@ -16,14 +15,10 @@ from graphflow.core.contents cimport (
     TTL,
     Counts,
 )
-from graphflow.core.context cimport here
-from graphflow.core.entry cimport Entry
-from graphflow.core.intake cimport CheckedQueue, is_control
+from graphflow.core.intake cimport is_control
 from graphflow.core.keyindex cimport new_index
 from graphflow.core.lock cimport acquire
-from graphflow.core.plants cimport planted
 from graphflow.core.policy cimport (
-    POLICY_BLOCK,
     POLICY_COALESCE,
     POLICY_CUSTOM,
     VERDICT_BLOCKED,
@@ -35,11 +30,12 @@ from graphflow.core.policy cimport (
 )
 from graphflow.core.port cimport PortSpec
 from graphflow.core.ring cimport new_ring
-from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Waiter, new_waiter, timeout_ns_of
+from graphflow.core.waiter cimport timeout_ns_of
+from graphflow.core.waiting cimport WaitingQueue
 
 from graphflow.amounts import check_iterable
 from graphflow.core.policy import Block
-from graphflow.errors import EdgeClosed, SchedulerStateError
+from graphflow.errors import EdgeClosed
 from graphflow.stats import EdgeStats
 
 cdef Py_ssize_t LARGEST = 2**62
@@ -68,7 +64,7 @@ cdef int64_t seconds_ns(object value, str name) except -1:
     return <int64_t>(seconds * 1e9)
 
 
-cdef class Edge(CheckedQueue):
+cdef class Edge(WaitingQueue):
     """A typed, bounded, thread-safe queue from one port to another.
 
     capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
@@ -209,16 +205,6 @@ cdef class Edge(CheckedQueue):
             merge_errors=counts.merge_errors,
         )
 
-    cdef int expire_now(self) except -1:
-        cdef bint overdue
-        if self.ttl_ns > 0:
-            acquire(self.mu)
-            overdue = self.overdue()
-            self.unlock()
-            if overdue:
-                self.expire()
-        return 0
-
     # ---------------------------------------------------------------------------------------- what comes in
 
     @cython.binding(False)
@@ -293,74 +279,6 @@ cdef class Edge(CheckedQueue):
             accepted += 1
         return accepted
 
-    cdef int put_prepared(self, object held, int64_t timeout) except -1:
-        """Put what prepare() returned, waiting up to `timeout` ns; BLOCKED when they have passed."""
-        cdef int answer = self.offer(held, is_control(held), None, NULL, False, True)
-        if answer == VERDICT_BLOCKED:
-            try:
-                return self.wait_put(held, is_control(held), timeout)
-            except TimeoutError:
-                pass
-        return answer
-
-    cdef int wait_put(self, object held, bint control, int64_t timeout) except -1:
-        """Wait for room; answers as offer does, never BLOCKED. TimeoutError when `timeout` ns have passed."""
-        cdef Waiter waiter
-        cdef Py_ssize_t size
-        cdef int answer
-        cdef int64_t until = self.clock.now_ns() + timeout
-        if timeout != 0:
-            self.refuse_to_wait("put", "emit() from the node, or try_put()")
-            size = (<Entry>held).size if self.wraps and not control else 0
-            waiter = new_waiter(held, size, control or self.policy_kind == POLICY_BLOCK)
-            try:
-                while True:
-                    answer = self.offer(held, control, None, &waiter.wait, False, True)
-                    if answer != ANSWER_WAIT:
-                        return answer
-                    self.sleep(waiter, timeout, until)
-                    if waiter.wait.state == MOVED:
-                        return VERDICT_OK
-                    if waiter.wait.state == SHUT:
-                        return ANSWER_CLOSED
-                    if waiter.wait.state == WAITING:    # out of time, unless it is moved in this last moment
-                        break
-            finally:
-                self.withdraw(&waiter.wait, control)
-            if waiter.wait.state == MOVED and not planted("delivered twice"):
-                return VERDICT_OK
-            if waiter.wait.state == SHUT:
-                return ANSWER_CLOSED
-        raise TimeoutError(f"{self.id} was full for {timeout / 1e9:g} s; the item was not put")
-
-    cdef int sleep(self, Waiter waiter, int64_t timeout, int64_t until) except -1:
-        """Park until rung or out of time. Where items may expire, wake when the oldest does and make its room known."""
-        cdef int64_t rest
-        cdef int64_t expiry
-        while True:
-            rest = -1 if timeout < 0 else max(0, until - self.clock.now_ns())
-            expiry = self.expiry_wait_ns() if self.ttl_ns > 0 else -1
-            if expiry < 0 or (0 <= rest <= expiry):
-                waiter.park(rest)
-                return 0
-            if waiter.park(expiry):
-                return 0
-            self.expire_now()
-
-    cdef int refuse_to_wait(self, str call, str instead) except -1:
-        """SchedulerStateError where a wait could never end."""
-        if self.owner != 0 and here().scheduler == self.owner:
-            raise SchedulerStateError(
-                f"{self.id}: {call}() would wait on a thread of the edge's own scheduler, which could then not make "
-                f"room; use {instead}"
-            )
-        if here().asking > 0:
-            raise SchedulerStateError(
-                f"{self.id}: {call}() would wait inside a merge function, a policy or a key's comparison, which a put "
-                f"waits for; use try_{call.removeprefix('a')}()"
-            )
-        return 0
-
     # ---------------------------------------------------------------------------------------- what goes out
 
     @cython.binding(False)
@@ -399,33 +317,6 @@ cdef class Edge(CheckedQueue):
         except TimeoutError:
             return []
         return items + self.take_many(most - 1)
-
-    cdef object wait_get(self, int64_t timeout):
-        cdef Waiter waiter = new_waiter(None, 0, False)
-        cdef int64_t until = self.clock.now_ns() + timeout
-        cdef bint rung = False
-        if timeout != 0 and not (self.special & CLOSED):
-            self.refuse_to_wait("get", "on_message() of a connected node, or try_get()")
-        while True:
-            item = self.take_any(&waiter.wait)
-            if rung and (item is not None or waiter.wait.state == SHUT):
-                self.leave_get(&waiter.wait)    # if there is more for others, the next in line is rung
-            if item is not None:
-                return item
-            if waiter.wait.state == SHUT:
-                raise EdgeClosed(f"{self.id} is closed and empty")
-            try:
-                self.sleep(waiter, timeout, until)
-            except BaseException:
-                self.leave_get(&waiter.wait)
-                raise
-            rung = waiter.wait.state != WAITING
-            if not rung:
-                self.leave_get(&waiter.wait)
-                item = self.take_any(NULL)
-                if item is not None:
-                    return item
-                raise TimeoutError(f"{self.id} was empty for {timeout / 1e9:g} s")
 
     def close(self):
         """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken, then gets raise it

@@ -9,7 +9,7 @@ cdef class Engine:
     # fields marked with a lock change.
     cdef readonly Dispatch dispatch
     cdef Clock clock
-    cdef object new_random              # makes generators of random numbers
+    cdef readonly object new_random     # makes generators of random numbers
     cdef readonly list cells            # of the nodes, in start order
     cdef readonly list links            # of the plan
     cdef readonly int crews
@@ -30,4 +30,3 @@ cdef class Engine:
     cdef Errand await_errand(self) except *
     cdef object hooks_of(self, str path, object node, int index)
     cdef int wire(self, object plan, object config) except -1
-    cdef int group(self, object plan) except -1

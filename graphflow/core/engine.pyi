@@ -38,6 +38,8 @@ class Engine:
     @property
     def loop_crew(self) -> int: ...
     @property
+    def new_random(self) -> Callable[[], Random]: ...
+    @property
     def opened(self) -> Latch:
         """Set when every on_start has returned, or the run is over."""
 

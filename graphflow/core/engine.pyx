@@ -1,40 +1,32 @@
-# The shell around the dispatcher: builds a run from a plan, runs nodes on the threads it is lent, sleeps, and clears
-# up.
+# The shell around the dispatcher: has a run built from a plan (assembly.pyx), runs nodes on the threads it is lent,
+# sleeps, and clears up.
 #
 # It decides nothing. A worker takes the GIL first and a node second, so that no node waits behind a worker that waits
 # for the GIL; while it has work it keeps the GIL (handlers give it up by themselves) and it gives it up to sleep.
 
 import threading
 
-from cpython.mem cimport PyMem_Calloc
 from libc.stdint cimport int64_t
 
-from graphflow.core.aio cimport AsyncCell
+from graphflow.core.assembly cimport complete, make_cell, make_inlet, make_outlet, set_groups, set_ratio
 from graphflow.core.cell cimport Cell
 from graphflow.core.clock cimport Clock
 from graphflow.core.context cimport breathe, here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Inlet
-from graphflow.core.histogram cimport new_timed
 from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, LOOK, TELL, Errand
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
 from graphflow.core.ring cimport new_ring
 from graphflow.core.sender cimport Outlet
-from graphflow.core.staged cimport StagedCell
-from graphflow.core.steps cimport StepCell
 from graphflow.core.state cimport (
-    CallState,
     DRAINING,
     ENDED,
-    HAS_SOURCE,
     RUNNING,
-    PRODUCING,
     STARTING,
     STOPPING,
     Crew,
-    Group,
     NodeState,
     Stint,
 )
@@ -42,16 +34,12 @@ from graphflow.core.timers cimport NEVER
 
 from graphflow.errors import GraphValidationError
 from graphflow.latch import Latch
-from graphflow.node import Node
-from graphflow.nodes.steps import StepNode
 from graphflow.settings import is_async
 from graphflow.validation import ValidationIssue
 
 cdef dict PHASES = {
     STARTING: "starting", RUNNING: "running", DRAINING: "draining", STOPPING: "stopping", ENDED: "stopped",
 }
-
-
 cdef dict ERRANDS = {LEAVE: "leave", ADD_WORKER: "add worker", LOOK: "look", TELL: "tell"}
 
 cdef enum:
@@ -80,18 +68,15 @@ cdef class Engine:
         self.wire(plan, config)
         if config.watchdog_s is not None:
             self.dispatch.watch_ns = <int64_t>(min(config.watchdog_s, 1e9) / LOOKS * 1e9) + 1
-        self.group(plan)
 
     # ---------------------------------------------------------------------------------------- building
 
     cdef int wire(self, object plan, object config) except -1:
-        """Make the cells and join them to their edges (which are attached by attach())."""
+        """Make the dispatcher, the cells and their ends of the edges (which are attached by attach())."""
         cdef Cell cell
         cdef NodeState* state
-        cdef Inlet inlet
-        cdef int index, band
+        cdef int index
         cdef list dedicated = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
-        cdef bint on_loop
         self.crews = 1 + len(dedicated)
         if any(is_async(placed.node) for placed in plan.nodes):
             self.loop_crew = self.crews
@@ -100,69 +85,28 @@ cdef class Engine:
             len(plan.nodes), self.crews, len(plan.groups), len(plan.links), self.clock, config.max_batch_per_node,
             config.flight_recorder,
         )
-        for index in range(self.crews):
-            for band in range(3):
-                self.dispatch.crews[index].ratio[band] = config.fairness_ratio[2 - band]
-                self.dispatch.crews[index].credit[band] = config.fairness_ratio[2 - band]
+        set_ratio(self.dispatch, config.fairness_ratio)
         for index, placed in enumerate(plan.nodes):
             state = &self.dispatch.nodes[index]
-            on_loop = is_async(placed.node)
             state.crew = &self.dispatch.crews[0]
             if placed.node.dedicated:
                 state.crew = &self.dispatch.crews[dedicated.index(index) + 1]
-            elif on_loop:
+            elif is_async(placed.node):
                 state.crew = &self.dispatch.crews[self.loop_crew]
-            cell = make_cell(placed, state, self, config, on_loop)
-            self.cells.append(cell)
+            self.cells.append(make_cell(placed, state, self, self.hooks_of(placed.path, placed.node, index), config))
         for link in plan.links:
-            band = link.band - 1
             if link.target is not None:
-                cell = self.cells[link.target]
-                inlet = make_inlet(link, cell, band)
-                self.inlets[link.edge.id] = inlet
-                if link.source is None:
-                    inlet.state.external = True
+                self.inlets[link.edge.id] = make_inlet(link, self.cells[link.target])
             if link.source is not None:
-                self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source], band)
+                self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source])
         for cell in self.cells:
-            cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
-            set_only_outlets(cell)
-            if type(cell) is StepCell:
-                (<StepCell>cell).set_up(operator_of(cell))
+            complete(cell)
+        set_groups(self.dispatch, plan)
         return 0
 
     cdef object hooks_of(self, str path, object node, int index):
         """What has the hooks of a node: itself."""
         return node
-
-    cdef int group(self, object plan) except -1:
-        """Give the dispatcher the strongly connected groups, and which feeds which."""
-        cdef Dispatch dispatch = self.dispatch
-        cdef Group* group
-        cdef int place = 0
-        cdef int index
-        cdef list of_node = [0] * len(plan.nodes)
-        cdef list after = [set() for _ in plan.groups]
-        for index, members in enumerate(plan.groups):
-            group = &dispatch.groups[index]
-            group.first = members[0]
-            group.count = len(members)
-            for member in members:
-                of_node[member] = index
-                dispatch.nodes[<int>member].group = group
-        for link in plan.links:
-            if link.source is not None and link.target is not None:
-                if of_node[link.source] != of_node[link.target]:
-                    after[of_node[link.source]].add(of_node[link.target])
-        for index in range(len(plan.groups)):
-            group = &dispatch.groups[index]
-            group.after = &dispatch.after[place]
-            for fed in sorted(after[index]):
-                dispatch.after[place] = fed
-                dispatch.groups[<int>fed].open_before += 1
-                place += 1
-            group.after_count = len(after[index])
-        return 0
 
     def claim(self):
         """Tie the nodes to this run, all or none: GraphValidationError if one is part of another."""
@@ -416,117 +360,3 @@ cdef int release_cell(Cell cell) except -1:
     if (<NodeBase>cell.node).cell is cell:
         (<NodeBase>cell.node).cell = None
     return 0
-
-
-cdef Cell make_cell(object placed, NodeState* state, Engine engine, object config, bint on_loop):
-    node = placed.node
-    policy = node.error_policy or config.error_policy
-    cdef Cell cell = StepCell() if isinstance(node, StepNode) else Cell()
-    if on_loop or node.max_concurrency > 1 or policy.kind == "retry":
-        cell = make_staged(state, node, policy, on_loop, engine.new_random().random)
-    cell.state = state
-    cell.node = node
-    cell.hooks = engine.hooks_of(placed.path, node, state.index)
-    cell.path = placed.path
-    cell.dispatch = engine.dispatch
-    cell.engine = engine
-    cell.outs = {port.name: [] for port in node.outputs}
-    cell.only_out = node.outputs[0].name if len(node.outputs) == 1 else None
-    cell.inlets = []
-    cell.outlets = []
-    cell.errors = []
-    cell.outbox_limit = config.outbox_limit
-    cell.error_policy = policy
-    cell.may_emit = True
-    cell.on_message = cell.hooks.on_message
-    if config.metrics:
-        cell.handling = new_timed(state.index)
-    cell.has_start = overrides(node, "on_start")
-    cell.has_drain = overrides(node, "on_drain")
-    cell.has_stop = overrides(node, "on_stop")
-    cell.has_on_error = overrides(node, "on_error")
-    cell.is_source = callable(getattr(node, "produce", None))
-    state.drains = cell.has_drain
-    if cell.is_source:
-        state.pending |= HAS_SOURCE
-    if overrides(node, "on_tick") and not isinstance(node, StepNode):      # which asks for its ticks one by one
-        interval = node.tick_interval_ms or config.tick_interval_ms
-        state.tick_interval_ns = <int64_t>(interval * 1e6)
-        state.keeps_alive = len(node.inputs) == 0
-        engine.dispatch.tickers += state.keeps_alive
-    return cell
-
-
-cdef object operator_of(Cell cell):
-    """What a compiled step does with a message; in a simulation, as its hooks would have it."""
-    if cell.hooks is cell.node:
-        return cell.node.operator
-    return cell.node.operator.around(cell.hooks.around)
-
-
-cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop, object random):
-    """A cell with a call book."""
-    cdef StagedCell cell = AsyncCell() if on_loop else StagedCell()
-    cell.stages = node.max_concurrency > 1 or policy.kind == "retry"
-    cell.open_calls = set()
-    cell.random = random
-    state.limit = node.max_concurrency
-    state.book.kept = True
-    if node.ordered:
-        state.book.window = state.limit
-        state.book.places = <CallState**>PyMem_Calloc(state.limit, sizeof(CallState*))
-        if state.book.places == NULL:
-            raise MemoryError
-    if on_loop:
-        (<AsyncCell>cell).flights = set()
-        state.masks |= PRODUCING        # until the source asks for leave to send
-    return cell
-
-
-cdef Inlet make_inlet(object link, Cell cell, int band):
-    cdef Inlet inlet = Inlet()
-    cdef Edge edge = link.edge
-    inlet.edge = edge
-    inlet.port = edge.target_port
-    inlet.dispatch = cell.dispatch
-    inlet.state.node = cell.state
-    inlet.state.band = band
-    inlet.state.index = len(cell.inlets)
-    inlet.state.data_count = &edge.data.count
-    inlet.state.lane_count = &edge.lane.count
-    if link.source is None:
-        inlet.state.next_external = cell.state.externals
-        cell.state.externals = &inlet.state
-    cell.inlets.append(inlet)
-    return inlet
-
-
-cdef Outlet make_outlet(object link, Cell cell, int band):
-    cdef Outlet outlet = Outlet()
-    outlet.edge = link.edge
-    outlet.band = band
-    outlet.state = cell.state
-    outlet.dispatch = cell.dispatch
-    outlet.deferred = new_ring(1)
-    outlet.deferred_control = new_ring(1)
-    cell.outlets.append(outlet)
-    cell.outs[outlet.edge.source_port].append(outlet)
-    return outlet
-
-
-cdef int set_only_outlets(Cell cell) except -1:
-    """When all edges are known: where a node sends that has one output, or none."""
-    cdef Outlet outlet
-    if cell.only_out is None and cell.outs:
-        return 0
-    cell.only_outlets = cell.outs.get(cell.only_out, ())
-    if len(cell.only_outlets) == 1:
-        outlet = cell.only_outlets[0]
-        if outlet.edge.spec is None and not outlet.edge.wraps:
-            cell.plain = outlet
-    return 0
-
-
-cdef bint overrides(object node, str hook) except -1:
-    """Does the node define this hook itself?"""
-    return getattr(getattr(node, hook), "__func__", None) is not getattr(Node, hook)

@@ -1,17 +1,11 @@
 # What travels on edges. See message.pyx.
 
+from graphflow.core.headers cimport Headers
+
 cdef enum:
     KIND_DATA = 0
     KIND_CONTROL = 1
     KIND_ERROR = 2
-
-
-cdef class Headers:
-    # Every field but `trace` is set before anybody else sees the object and never after.
-    cdef dict extra       # what the user gave besides trace_id and timestamp, or None
-    cdef str trace        # the id, None until it is first read; only a root's is used
-    cdef Headers root     # the Headers that hold the id for this one, None in a root
-    cdef double stamp     # seconds since the epoch
 
 
 cdef class Message:

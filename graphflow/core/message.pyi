@@ -1,8 +1,9 @@
 import enum
-from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
+from collections.abc import Mapping
 from typing import Any, final
 
 from graphflow.core.clock import Clock
+from graphflow.core.headers import Headers
 
 class MessageType(enum.Enum):
     """What a message is for."""
@@ -13,30 +14,6 @@ class MessageType(enum.Enum):
     """Out of band: overtakes the data and is never dropped."""
     ERROR = "error"
     """Tells of an error: travels as data, without the schema."""
-
-@final
-class Headers(Mapping[str, Any]):
-    """The headers of a message: an immutable mapping with `trace_id` and `timestamp` in it.
-
-    The trace id is made when it is first read. Iterating over the keys reads no value.
-    """
-
-    def __getitem__(self, key: str, /) -> Any: ...
-    def __iter__(self) -> Iterator[str]: ...
-    def __len__(self) -> int: ...
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return the value of `key`, or `default` where there is none."""
-
-    def keys(self) -> KeysView[str]:
-        """Return a view of the names."""
-
-    def values(self) -> ValuesView[Any]:
-        """Return a view of the values."""
-
-    def items(self) -> ItemsView[str, Any]:
-        """Return a view of the pairs of name and value."""
-
-    def __copy__(self) -> Headers: ...
 
 @final
 class Message:
@@ -100,14 +77,5 @@ class Message:
 def known_trace(message: Message) -> str | None:
     """The trace id of a message if it was given or has been read already; else None, and none is made."""
 
-def set_id_source(source: Callable[[], int] | None) -> None:
-    """Take trace ids from `source`, a callable that returns a 128-bit int; None restores random.
-
-    Raises TypeError when `source` is neither callable nor None.
-    """
-
 def set_stamp_clock(clock: Clock | None) -> None:
     """Take the timestamps of messages from a simulation's clock; None restores the machine's."""
-
-def restore_headers(values: Mapping[str, Any]) -> Headers:
-    """Make Headers again from what pickle kept."""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from graphflow.amounts import seconds, whole
 from graphflow.config import SchedulerConfig
 from graphflow.core.baton import Abandoned, Actor, Baton, acting
-from graphflow.core.message import set_id_source, set_stamp_clock
+from graphflow.core.message import set_stamp_clock
+from graphflow.core.traceid import set_id_source
 from graphflow.errors import EdgeClosed, GraphValidationError, SchedulerStateError
 from graphflow.node import Node
 from graphflow.scheduler import Scheduler, _live

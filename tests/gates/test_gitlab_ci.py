@@ -49,7 +49,7 @@ def listed(variable: str) -> list[str]:
 
 
 def is_nightly(job: dict[str, Any]) -> bool:
-    return job["stage"] == "nightly"
+    return bool(job["stage"] == "nightly")
 
 
 def validated(path: Path) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,8 @@ PYTEST = GRAPHFLOW_ARTIFACTS=$(ARTIFACTS)/$@ $(PY) -m pytest --junitxml=$(ARTIFA
 PYTEST_ARGS ?=
 
 # What a variant of the build is made from; each has its own copy, so that no two share a file.
-SOURCES := $(wildcard *.py *.toml *.in *.md LICENSE Makefile CONTRIBUTING graphflow tests examples perf docs)
+SOURCES := $(wildcard *.py *.toml *.in *.md *.yml .gitlab-ci.yml .ci LICENSE Makefile CONTRIBUTING graphflow tests \
+	examples perf docs)
 VARIANTS := build/variants
 TSAN = $(shell readlink -f "$$(gcc -print-file-name=libtsan.so)")
 ASAN = $(shell readlink -f "$$(gcc -print-file-name=libasan.so)") \

@@ -35,6 +35,12 @@ def filled(tab: Tab, edge: str) -> float:
     return share
 
 
+def painted(tab: Tab, edge: str, part: str, style: str) -> str:
+    """The colour of a part of an edge."""
+    colour: str = tab.picture_of(edge).locator(part).evaluate("(part, style) => getComputedStyle(part)[style]", style)
+    return colour
+
+
 def test_numbers_and_lines_follow_what_is_sent(service: IngestService, tab: Tab) -> None:
     tab.open(service.http.port)
     tab.status().to_have_text("Running. No edge is blocked.")
@@ -53,6 +59,7 @@ def test_numbers_and_lines_follow_what_is_sent(service: IngestService, tab: Tab)
     expect(tab.cell(ENTRANCE, "Depth")).to_have_text("0")
     expect(tab.cell(ENTRANCE, "Dropped")).to_have_text("0")
     expect(tab.cell(ENTRANCE, "State")).to_have_text("idle")
+    expect(tab.picture_of(ENTRANCE)).to_have_class("edge idle")
     expect(tab.picture_of("parse")).to_contain_text("0/s")
     assert tab.page.evaluate("[...seen].some(text => /[1-9][0-9,.]*\\/s/.test(text))"), "the rate has moved"
 
@@ -61,7 +68,6 @@ def test_a_blocked_edge_is_marked_in_words_and_in_red_until_it_has_drained(servi
     http = (HOST, service.http.port)
     tab.open(service.http.port)
     expect(tab.picture_of(FLIGHTS)).to_contain_text("0 of 1,024")
-    plain = tab.picture_of(FLIGHTS).locator(".path").evaluate("line => getComputedStyle(line).stroke")
     control(http, "pause")
     sender = threading.Thread(target=send_lines, args=((HOST, service.tcp.port), LINES))
     sender.start()
@@ -74,8 +80,9 @@ def test_a_blocked_edge_is_marked_in_words_and_in_red_until_it_has_drained(servi
         expect(tab.picture_of("writer")).to_contain_text("paused")
         tab.shoot("blocked")
         assert filled(tab, FLIGHTS) == 1
-        red = tab.picture_of(FLIGHTS).locator(".path").evaluate("line => getComputedStyle(line).stroke")
-        assert red != plain
+        word = painted(tab, FLIGHTS, ".word", "fill")
+        assert painted(tab, FLIGHTS, ".path", "stroke") == painted(tab, FLIGHTS, ".fill", "fill") == word
+        assert painted(tab, "count:sums->writer:sums", ".fill", "fill") != word
     finally:
         control(http, "resume")
         sender.join()
@@ -112,6 +119,8 @@ class Unsteady:
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.breaks = self.refuses = False
+        self.goes_on = threading.Event()  # while it is not set, connections stand and nothing comes
+        self.goes_on.set()
         routes: Routes = {("GET", "/"): lambda _: live_page(), ("GET", "/events"): lambda _: self._events()}
         self.http = HttpServer((HOST, 0), routes)
         self.http.start()
@@ -124,6 +133,7 @@ class Unsteady:
         def chunk(last: bool) -> bytes:
             if self.breaks:
                 raise ConnectionAbortedError("as the test wants it")
+            self.goes_on.wait(DEADLINE_S)
             return events.chunk(last)
 
         return Stream(chunk, EVENT_S, events.content_type)
@@ -155,6 +165,21 @@ def test_a_lost_connection_is_told_from_a_stop_and_made_again(tab: Tab) -> None:
         server.breaks = False
         tab.status().to_contain_text("The service is new.")
     finally:
+        server.http.close()
+
+
+def test_a_connection_on_which_nothing_comes_is_taken_for_lost(tab: Tab) -> None:
+    server = Unsteady(graph_of("first", "second"))
+    try:
+        tab.open(server.http.port)
+        tab.status().to_contain_text("The service is new.")
+        server.goes_on.clear()
+        tab.status().to_contain_text("The connection was lost, at ")
+        server.goes_on.set()
+        tab.status().to_contain_text("The service is new.")
+    finally:
+        tab.may_be_refused = True
+        server.goes_on.set()
         server.http.close()
 
 

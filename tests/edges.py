@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from counting import assert_conserved
 from timing import PATIENCE
 
 from graphflow import Edge, EdgeClosed
@@ -29,23 +30,6 @@ def make_edge(capacity: Any = 1024, policy: Any = None, **bounds: Any) -> Edge:
     edge: Edge = Edge("a", "out", "b", "in", capacity, default_policy=policy, **bounds)
     _made.append(edge)
     return edge
-
-
-def assert_conserved(edge: Edge) -> None:
-    """Every item that was offered is accounted for."""
-    counts = edge.stats()
-    accounted = (
-        counts.delivered
-        + counts.dropped
-        + counts.replaced
-        + counts.coalesced
-        + counts.expired
-        + counts.depth
-        + counts.undelivered
-    )
-    assert counts.offered == accounted, counts
-    assert min(counts.offered, counts.delivered, counts.depth, counts.bytes) >= 0, counts
-    assert counts.control_depth <= counts.depth <= counts.peak_depth, counts
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from edges import DEADLINE_S, Call, assert_conserved, drained, make_edge, wait_until, waiting_get, waiting_put
+from counting import assert_conserved
+from edges import DEADLINE_S, Call, drained, make_edge, wait_until, waiting_get, waiting_put
 
 from graphflow import Coalesce, Edge, EdgeClosed, Latest, PutResult, SchedulerStateError
 

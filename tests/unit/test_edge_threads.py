@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from edges import DEADLINE_S, Call, assert_conserved, make_edge
+from counting import assert_conserved
+from edges import DEADLINE_S, Call, make_edge
 
 from graphflow import Coalesce, Drop, Edge, EdgeClosed, Latest, Policy, PutResult
 

@@ -127,6 +127,31 @@ def drained(edge: Edge) -> list[Any]:
     return items
 
 
+def sum_of_a_race(edge: Edge, puts: int) -> int:
+    """What two takers get of four putters, each of which puts that many ones; the edge is closed at the end."""
+    taken: list[int] = []
+
+    def put() -> None:
+        for _ in range(puts):
+            edge.put(1)
+
+    def take() -> None:
+        while True:
+            try:
+                taken.append(edge.get())
+            except EdgeClosed:
+                return
+
+    putters = [Call(put) for _ in range(4)]
+    takers = [Call(take) for _ in range(2)]
+    for call in putters:
+        call.outcome()
+    edge.close()
+    for call in takers:
+        call.outcome()
+    return sum(taken)
+
+
 @pytest.fixture
 def fast_switching() -> Iterator[None]:
     """Threads change places as often as the interpreter lets them."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from typing import TYPE_CHECKING, Any
 
 from edges import DEADLINE_S, Call
+from graphs import Gate, Map, chain, scheduler_of
 
-from graphflow import Coalesce, Edge, PutResult
+from graphflow import Coalesce, Edge, PutResult, Scheduler, Subgraph
 from graphflow.handles import Input, Output
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Coroutine
 
 
@@ -84,3 +85,19 @@ async def comes_true(condition: Callable[[], object]) -> None:
     while not condition():
         assert asyncio.get_running_loop().time() < deadline
         await asyncio.sleep(0.002)
+
+
+def through(capacity: int = 1024, fn: Callable[[Any], Any] = lambda value: value) -> tuple[Scheduler, Subgraph]:
+    """in -> map -> out, both exposed with this capacity."""
+    graph = chain(Map("map", fn))
+    graph.expose_input("in", "map:in", capacity=capacity)
+    graph.expose_output("out", "map:out", capacity=capacity)
+    return scheduler_of(graph), graph
+
+
+def into_gate(capacity: int = 1024, **config: Any) -> tuple[Scheduler, Subgraph, Gate]:
+    """in -> gate, whose handler waits until the test opens it."""
+    gate = Gate()
+    graph = chain(gate)
+    graph.expose_input("in", "gate:in", capacity=capacity)
+    return scheduler_of(graph, **config), graph, gate

@@ -21,6 +21,7 @@ HELPERS = (
     "artifacts",
     "awaits",
     "coroutines",
+    "counting",
     "edges",
     "graphs",
     "holding",

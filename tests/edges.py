@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from counting import assert_conserved
 from timing import PATIENCE
 
 from graphflow import Edge, EdgeClosed
@@ -29,23 +30,6 @@ def make_edge(capacity: Any = 1024, policy: Any = None, **bounds: Any) -> Edge:
     edge: Edge = Edge("a", "out", "b", "in", capacity, default_policy=policy, **bounds)
     _made.append(edge)
     return edge
-
-
-def assert_conserved(edge: Edge) -> None:
-    """Every item that was offered is accounted for."""
-    counts = edge.stats()
-    accounted = (
-        counts.delivered
-        + counts.dropped
-        + counts.replaced
-        + counts.coalesced
-        + counts.expired
-        + counts.depth
-        + counts.undelivered
-    )
-    assert counts.offered == accounted, counts
-    assert min(counts.offered, counts.delivered, counts.depth, counts.bytes) >= 0, counts
-    assert counts.control_depth <= counts.depth <= counts.peak_depth, counts
 
 
 @pytest.fixture(autouse=True)
@@ -141,6 +125,31 @@ def drained(edge: Edge) -> list[Any]:
     while (item := edge.try_get()) is not None:
         items.append(item)
     return items
+
+
+def sum_of_a_race(edge: Edge, puts: int) -> int:
+    """What two takers get of four putters, each of which puts that many ones; the edge is closed at the end."""
+    taken: list[int] = []
+
+    def put() -> None:
+        for _ in range(puts):
+            edge.put(1)
+
+    def take() -> None:
+        while True:
+            try:
+                taken.append(edge.get())
+            except EdgeClosed:
+                return
+
+    putters = [Call(put) for _ in range(4)]
+    takers = [Call(take) for _ in range(2)]
+    for call in putters:
+        call.outcome()
+    edge.close()
+    for call in takers:
+        call.outcome()
+    return sum(taken)
 
 
 @pytest.fixture

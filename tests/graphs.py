@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from counting import assert_conserved
 from timing import PATIENCE
 
 from graphflow import Edge, Message, MessageType, Node, Scheduler, SchedulerConfig, ShutdownReport, Subgraph
@@ -237,18 +238,7 @@ def edge_of(graph: Subgraph, edge_id: str) -> Edge:
 def assert_graph_conserved(graph: Subgraph) -> None:
     """Every edge accounts for all it was offered."""
     for edge in graph.edges:
-        stats = edge.stats()
-        counted = (
-            stats.delivered
-            + stats.dropped
-            + stats.replaced
-            + stats.coalesced
-            + stats.expired
-            + stats.depth
-            + stats.undelivered
-        )
-        assert stats.offered == counted, f"{edge.id} has lost count: {stats}"
-        assert stats.peak_depth >= stats.depth, f"{edge.id}: {stats}"
+        assert_conserved(edge)
 
 
 def assert_stopped_clean(graph: Subgraph, report: ShutdownReport) -> None:

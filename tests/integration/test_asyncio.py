@@ -6,11 +6,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from awaits import accepted, comes_true, event_set, run
+from awaits import accepted, comes_true, event_set, into_gate, run, through
 from edges import Call
 from graphs import (
     DEADLINE_S,
-    Gate,
     Map,
     Remote,
     Source,
@@ -21,27 +20,10 @@ from graphs import (
     scheduler_of,
 )
 
-from graphflow import EdgeClosed, PutResult, Scheduler, SchedulerStateError, Subgraph
+from graphflow import EdgeClosed, PutResult, SchedulerStateError, Subgraph
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
-
-
-def through(capacity: int = 1024, fn: Callable[[Any], Any] = lambda value: value) -> tuple[Scheduler, Subgraph]:
-    """in -> map -> out, both exposed with this capacity."""
-    graph = chain(Map("map", fn))
-    graph.expose_input("in", "map:in", capacity=capacity)
-    graph.expose_output("out", "map:out", capacity=capacity)
-    return scheduler_of(graph), graph
-
-
-def into_gate(capacity: int = 1024, **config: Any) -> tuple[Scheduler, Subgraph, Gate]:
-    """in -> gate, whose handler waits until the test opens it."""
-    gate = Gate()
-    graph = chain(gate)
-    graph.expose_input("in", "gate:in", capacity=capacity)
-    return scheduler_of(graph, **config), graph, gate
 
 
 # ------------------------------------------------------------------------------------------------ backpressure

@@ -4,44 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
-from awaits import comes_true, event_set, run
+from awaits import comes_true, event_set, into_gate, run, through
 from edges import Call
-from graphs import (
-    DEADLINE_S,
-    Collect,
-    Gate,
-    Map,
-    Source,
-    assert_graph_conserved,
-    assert_stopped_clean,
-    chain,
-    scheduler_of,
-    until,
-)
+from graphs import DEADLINE_S, Collect, Source, assert_graph_conserved, assert_stopped_clean, chain, scheduler_of, until
 
-from graphflow import EdgeClosed, Message, Node, Scheduler, SchedulerStateError, ShutdownReport, Subgraph
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def through(capacity: int = 1024, fn: Callable[[Any], Any] = lambda value: value) -> tuple[Scheduler, Subgraph]:
-    """in -> map -> out, both exposed with this capacity."""
-    graph = chain(Map("map", fn))
-    graph.expose_input("in", "map:in", capacity=capacity)
-    graph.expose_output("out", "map:out", capacity=capacity)
-    return scheduler_of(graph), graph
-
-
-def into_gate(capacity: int = 1024, **config: Any) -> tuple[Scheduler, Subgraph, Gate]:
-    """in -> gate, whose handler waits until the test opens it."""
-    gate = Gate()
-    graph = chain(gate)
-    graph.expose_input("in", "gate:in", capacity=capacity)
-    return scheduler_of(graph, **config), graph, gate
+from graphflow import EdgeClosed, Message, Node, SchedulerStateError, ShutdownReport
 
 
 class SlowStart(Node):

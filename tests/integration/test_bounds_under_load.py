@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from counting import unaccounted
 from graphs import DEADLINE_S, Collect, Map, assert_graph_conserved, chain, scheduler_of
 
 from graphflow import Coalesce, Edge, EdgeClosed, drop, latest
@@ -35,8 +36,7 @@ def watch(edge: Edge[Any], holds: Callable[[Any], bool], threads: list[threading
     while any(thread.is_alive() for thread in threads):
         stats = edge.stats()
         assert holds(stats), stats
-        counted = stats.delivered + stats.dropped + stats.replaced + stats.coalesced + stats.expired + stats.depth
-        assert stats.offered == counted, stats
+        assert unaccounted(stats) == 0, stats
         looks += 1
         time.sleep(0)
     return looks

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from counting import unaccounted
 from graphs import DEADLINE_S, Collect, Map, Source, assert_graph_conserved, scheduler_of
 from timing import SLOWDOWN
 
@@ -75,11 +76,6 @@ def all_kinds() -> Subgraph:
         graph.connect("fan:out", f"{name}:in", capacity=4)
         graph.connect(f"{name}:out", f"after_{name}:in", capacity=2)
     return graph
-
-
-def unaccounted(edge: EdgeSnapshot) -> int:
-    gone = edge.delivered + edge.dropped + edge.replaced + edge.coalesced + edge.expired + edge.undelivered
-    return edge.offered - gone - edge.depth
 
 
 def looks(scheduler: Scheduler, over: threading.Event) -> Iterator[Snapshot]:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from edges import Call, assert_conserved, waiting_get
+from counting import assert_conserved
+from edges import Call, waiting_get
 from graphs import DEADLINE_S, Collect, chain, scheduler_of, until
 
 from graphflow import Coalesce, Drop, Edge, EdgeClosed, Latest, PutResult, Scheduler, SchedulerConfig

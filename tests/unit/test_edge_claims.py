@@ -10,7 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from edges import DEADLINE_S, Call, assert_conserved, drained, make_edge, wait_until, waiting_get, waiting_put
+from counting import assert_conserved
+from edges import DEADLINE_S, Call, drained, make_edge, sum_of_a_race, wait_until, waiting_get, waiting_put
 
 from graphflow import Coalesce, Edge, EdgeClosed, Latest, PutResult, SchedulerStateError
 
@@ -228,27 +229,7 @@ def test_two_merge_functions_that_put_to_each_others_edge_end() -> None:
 
 def test_a_race_of_merging_putters_loses_nothing(fast_switching: None) -> None:
     edge = make_edge(1, Coalesce(lambda old, new: old + new))
-    taken: list[int] = []
-
-    def put() -> None:
-        for _ in range(300):
-            edge.put(1)
-
-    def take() -> None:
-        while True:
-            try:
-                taken.append(edge.get())
-            except EdgeClosed:
-                return
-
-    putters = [Call(put) for _ in range(4)]
-    takers = [Call(take) for _ in range(2)]
-    for call in putters:
-        call.outcome()
-    edge.close()
-    for call in takers:
-        call.outcome()
-    assert sum(taken) == 4 * 300
+    assert sum_of_a_race(edge, 300) == 4 * 300
     assert edge.stats().coalesced > 0
 
 

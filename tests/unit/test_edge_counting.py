@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import random
+from typing import TYPE_CHECKING
 
 import pytest
-from edges import assert_conserved, drained, make_edge
+from counting import assert_conserved
+from edges import drained, make_edge
 
 from graphflow import Coalesce, Drop, Edge, Latest, Message, MessageType, PutResult
 from graphflow.stats import EdgeStats
+
+if TYPE_CHECKING:
+    import random
 
 
 @pytest.mark.parametrize("capacity", [1, 2, 3, 7, 8, 9, 64, 1000])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from edges import assert_conserved, drained, make_edge, waiting_put
+from counting import assert_conserved
+from edges import drained, make_edge, waiting_put
 
 from graphflow import Block, Message, MessageType, Policy, PutResult
 

@@ -7,7 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from edges import assert_conserved, drained, make_edge, wait_until, waiting_get, waiting_put
+from counting import assert_conserved
+from edges import drained, make_edge, wait_until, waiting_get, waiting_put
 
 from graphflow import Coalesce, Drop, Edge, Latest, Policy, PutResult
 

@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from edges import DEADLINE_S, Call, assert_conserved, make_edge
+from counting import assert_conserved
+from edges import DEADLINE_S, Call, make_edge, sum_of_a_race
 
 from graphflow import Coalesce, Drop, Edge, EdgeClosed, Latest, Policy, PutResult
 
@@ -112,27 +113,7 @@ def test_what_drop_and_latest_did_not_deliver_they_have_counted(policy: Policy, 
 @pytest.mark.parametrize("capacity", [1, 3])
 def test_coalesce_folds_every_item_in(capacity: int) -> None:
     edge = make_edge(capacity, Coalesce(lambda old, new: old + new))
-    taken: list[int] = []
-
-    def put() -> None:
-        for _ in range(250):
-            edge.put(1)
-
-    def take() -> None:
-        while True:
-            try:
-                taken.append(edge.get())
-            except EdgeClosed:
-                return
-
-    putters = [Call(put) for _ in range(4)]
-    takers = [Call(take) for _ in range(2)]
-    for call in putters:
-        call.outcome()
-    edge.close()
-    for call in takers:
-        call.outcome()
-    assert sum(taken) == 1000
+    assert sum_of_a_race(edge, 250) == 4 * 250
 
 
 def test_coalesce_by_key_folds_every_item_in_and_holds_one_a_key() -> None:

@@ -6,7 +6,8 @@ import time
 from typing import Any
 
 import pytest
-from edges import Call, assert_conserved, drained, make_edge, wait_until, waiting_get, waiting_put
+from counting import assert_conserved
+from edges import Call, drained, make_edge, wait_until, waiting_get, waiting_put
 
 from graphflow import Coalesce, Drop, Edge, Latest, Message, MessageType, PutResult
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from graphflow.core.engine import Engine
     from graphflow.subgraph import Subgraph
 
-log = logging.getLogger("graphflow.scheduler")
+log: logging.Logger = logging.getLogger("graphflow.scheduler")
 
 
 class Registry:

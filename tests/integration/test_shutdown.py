@@ -194,8 +194,8 @@ def test_on_stop_that_hangs_is_named_and_others_get_theirs() -> None:
     graph.expose_input("in", "stops:in")
     with scheduler_of(graph, workers=1) as scheduler:
         began = time.monotonic()
-        report = scheduler.shutdown(timeout=0.6)
-        assert time.monotonic() - began < 1.1
+        report = scheduler.shutdown(timeout=3.0)
+        assert time.monotonic() - began < 3.5
     free.set()
     assert report.abandoned == ("hangs",)
     assert stops.stopped == 1

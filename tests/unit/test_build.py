@@ -178,6 +178,7 @@ def test_a_wheel_holds_stubs_declarations_and_libraries_and_no_generated_code(
     assert not [name for name in names if name.endswith((".cpp", ".html"))]
 
 
+@pytest.mark.source_tree
 def test_a_missing_core_says_what_to_run(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "graphflow", tmp_path / "graphflow", ignore=shutil.ignore_patterns("*.so", "*.cpp"))
     done = subprocess.run(

@@ -309,6 +309,7 @@ class Passing(Node):
 # ---------------------------------------------------------------------------------------- the registry
 
 
+@pytest.mark.source_tree
 def test_every_event_that_is_said_is_registered_and_every_registered_one_is_said() -> None:
     paths = [path for path in (ROOT / "graphflow").rglob("*") if path.suffix in {".py", ".pyx"}]
     source = "\n".join(path.read_text() for path in paths if path.name != "logs.py")

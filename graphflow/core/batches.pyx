@@ -28,9 +28,8 @@ from graphflow.core.contents cimport (
     LANE,
     PUTTERS,
     TTL,
-    News,
-    no_news,
 )
+from graphflow.core.ends cimport News, no_news, tell
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.queue cimport TAKE_SLOW, EdgeQueue
 from graphflow.core.queuetimes cimport item_left, unmark
@@ -68,7 +67,7 @@ cdef class BatchQueue(EdgeQueue):
             self.unlock()
             if grows:
                 self.grow(False)
-        self.tell(&news)
+        tell(&news)
         return place - first
 
     cdef list take_some(self, Py_ssize_t most):

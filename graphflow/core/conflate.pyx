@@ -30,10 +30,9 @@ from graphflow.core.contents cimport (
     CLOSED,
     KEYED,
     ROOM_WANTED,
-    News,
-    no_news,
 )
 from graphflow.core.context cimport here
+from graphflow.core.ends cimport News, no_news, tell
 from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire
 from graphflow.core.message cimport KIND_ERROR, Message
@@ -125,7 +124,7 @@ cdef int conflate(EdgeQueue queue, object held, object policy, Wait* wait, bint 
             release_claim(queue, attempt)
         if starved:
             queue.settle()
-        queue.tell(&news)
+        tell(&news)
     return answer
 
 

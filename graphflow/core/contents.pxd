@@ -2,6 +2,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 from graphflow.core.clock cimport Clock
+from graphflow.core.ends cimport EdgeEnd, News
 from graphflow.core.keyindex cimport KeyIndex
 from graphflow.core.lock cimport DEBUG, LeafLock, peek
 from graphflow.core.port cimport PortSpec
@@ -36,12 +37,6 @@ cdef enum:
     ANSWER_EXPIRE = 67      # the overdue items out
     ANSWER_EVICT = 68       # a list to evict into
 
-cdef class EdgeEnd:
-    """What stands at either end of a queue that runs in a graph. Called with the GIL and no lock held."""
-    cdef void arrived(self, bint control) noexcept
-    cdef void room(self) noexcept
-    cdef void shut(self) noexcept
-
 cdef struct Counts:
     # "Counting" in DESIGN: offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered
     int64_t offered
@@ -58,16 +53,6 @@ cdef struct Counts:
     int64_t blocked
     int64_t blocked_ns          # from a refusal to the next room, of data and of control together
     int64_t merge_errors
-
-cdef struct News:
-    # What a critical section found out that others must hear; told after the lock. Both references are owned.
-    PyObject* consumer
-    PyObject* producer
-    bint arrived
-    bint lane_arrived
-
-cdef enum:
-    EXPIRE_BATCH = 32       # items expired in one critical section
 
 cdef class EdgeContents:
     cdef LeafLock mu
@@ -144,7 +129,6 @@ cdef class EdgeContents:
     # ---- under the lock --------------------------------------------------------------------------------------------
     cdef void check(self) noexcept
     cdef bint fits(self, Py_ssize_t size) noexcept
-    cdef bint overdue(self) noexcept
     cdef Py_ssize_t surplus(self, Py_ssize_t size, bint forced) noexcept
     cdef void store(self, PyObject** held, Py_ssize_t size, News* news) noexcept
     cdef void remove(self, PyObject** held, bint delivered) noexcept
@@ -170,10 +154,7 @@ cdef class EdgeContents:
     cdef void want_consumer(self, News* news) noexcept
     cdef void want_producer(self, News* news) noexcept
     cdef void reindex(self) noexcept
-    cdef Py_ssize_t sweep(self, PyObject** victims, int64_t now) noexcept
     cdef Py_ssize_t depth_peek(self) noexcept nogil
 
     # ---- with no lock held -----------------------------------------------------------------------------------------
     cdef void deliver(self) noexcept
-
-cdef void no_news(News* news) noexcept

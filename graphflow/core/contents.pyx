@@ -1,7 +1,7 @@
 # What one edge holds, who waits at it and what is counted: the decisions that are made under its lock.
 #
-# The critical sections that use them are in queue.pyx, what a run does with an edge is in lease.pyx, the shell that
-# waits is Edge.
+# The critical sections that use them are in queue.pyx, room.pyx and expiry.pyx, what a run does with an edge is in
+# lease.pyx, the shell that waits is in waiting.pyx.
 #
 # Invariants, true whenever `mu` is free:
 #   I1  offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered.
@@ -42,17 +42,6 @@ from graphflow.core.policy cimport VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.queuetimes cimport forget_marks, item_left, mark, unmark
 from graphflow.core.ring cimport list_items
 from graphflow.core.waiter cimport MOVED, RETRY, Wait, Waiter, WaitState, enlist, ring
-
-
-cdef class EdgeEnd:
-    cdef void arrived(self, bint control) noexcept:
-        """Items came into a queue that was seen empty."""
-
-    cdef void room(self) noexcept:
-        """There is room in a queue that was seen full."""
-
-    cdef void shut(self) noexcept:
-        """The queue was closed."""
 
 
 cdef class EdgeContents:
@@ -208,6 +197,13 @@ cdef class EdgeContents:
                 self.remove(&list_items(many)[position], False)
         self.counts.replaced += count
 
+    cdef void reindex(self) noexcept:
+        """Under the lock: build the key index anew from the queued items."""
+        cdef Py_ssize_t position
+        self.index.clear()
+        for position in range(self.data.count):
+            self.index.add((<Entry>self.data.at(position)[0]).hash, self.head_sequence + position)
+
     # ======================================================================================== who waits
 
     cdef void room_made(self, News* news) noexcept:
@@ -344,51 +340,6 @@ cdef class EdgeContents:
                 self.call_back(following)
         self.show_waiters()
 
-    # ======================================================================================== time to live and keys
-
-    cdef bint overdue(self) noexcept:
-        """Under the lock: must expire() run before anything else is decided?"""
-        if self.ttl_ns == 0 or not self.takeable():
-            return False
-        if self.special & KEYED:
-            return self.clock.now_ns() > self.next_expiry_ns
-        return self.clock.now_ns() - (<Entry>self.data.at(0)[0]).stamp_ns > self.ttl_ns
-
-    cdef Py_ssize_t sweep(self, PyObject** victims, int64_t now) noexcept:
-        """Under the lock: take the expired out of a keyed queue, whose ages are in no order; at most EXPIRE_BATCH."""
-        cdef Py_ssize_t gone = 0
-        cdef Py_ssize_t kept = 0
-        cdef Py_ssize_t position
-        cdef PyObject** slot
-        cdef int64_t expiry
-        cdef int64_t earliest = now + self.ttl_ns
-        for position in range(self.data.count):
-            slot = self.data.at(position)
-            expiry = (<Entry>slot[0]).stamp_ns + self.ttl_ns
-            if expiry < now and gone < EXPIRE_BATCH and slot[0] != self.claim:
-                victims[gone], slot[0] = slot[0], victims[gone]
-                self.bytes -= (<Entry>victims[gone]).size
-                gone += 1
-                continue
-            if slot[0] != self.claim:           # a claimed item is looked at when the claim is released
-                earliest = min(earliest, expiry)
-            if kept != position:
-                slot[0], self.data.at(kept)[0] = self.data.at(kept)[0], slot[0]
-            kept += 1
-        self.data.count = kept
-        self.next_expiry_ns = earliest
-        if self.times != NULL:
-            forget_marks(self.times)
-        self.reindex()
-        return gone
-
-    cdef void reindex(self) noexcept:
-        """Under the lock: build the key index anew from the queued items."""
-        cdef Py_ssize_t position
-        self.index.clear()
-        for position in range(self.data.count):
-            self.index.add((<Entry>self.data.at(position)[0]).hash, self.head_sequence + position)
-
     # ======================================================================================== who is told
 
     cdef void want_consumer(self, News* news) noexcept:
@@ -447,9 +398,3 @@ cdef class EdgeContents:
             for position in range(self.data.count):
                 size += (<Entry>self.data.at(position)[0]).size
             require(size == self.bytes, "bytes")
-
-
-cdef void no_news(News* news) noexcept:
-    """Before a section: nothing to tell."""
-    news.consumer = news.producer = NULL
-    news.arrived = news.lane_arrived = False

@@ -1,6 +1,6 @@
-from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
+from graphflow.core.ends cimport EdgeEnd
 from graphflow.core.faults cimport Faults
 from graphflow.core.histogram cimport Timed, sampled
 from graphflow.core.lock cimport peek

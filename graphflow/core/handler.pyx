@@ -9,8 +9,8 @@ import logging
 from cpython.mem cimport PyMem_Free
 from libc.stdint cimport int64_t
 
-from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.edge cimport Edge
+from graphflow.core.ends cimport EdgeEnd
 from graphflow.core.faults cimport Faults
 from graphflow.core.histogram cimport record, redraw
 from graphflow.core.lock cimport peek

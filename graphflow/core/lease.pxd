@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t
 
 from graphflow.core.batches cimport BatchQueue
-from graphflow.core.contents cimport EdgeEnd
+from graphflow.core.ends cimport EdgeEnd
 
 cdef class LeasedQueue(BatchQueue):
     cdef int resize(self, Py_ssize_t capacity) except -1

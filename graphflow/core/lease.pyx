@@ -16,10 +16,8 @@ from graphflow.core.contents cimport (
     LANE_ROOM_WANTED,
     ROOM_WANTED,
     Counts,
-    EdgeEnd,
-    News,
-    no_news,
 )
+from graphflow.core.ends cimport EdgeEnd, News, no_news, tell
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.losses cimport LOST_CLOSED, lost
@@ -30,8 +28,8 @@ from graphflow.core.waiter cimport RETRY, SHUT
 cdef extern from *:
     """
     #define GF_SWAP_ENDS(queue, c, p) do { \
-        std::swap((queue)->__pyx_base.__pyx_base.__pyx_base.consumer, (c)); \
-        std::swap((queue)->__pyx_base.__pyx_base.__pyx_base.producer, (p)); } while (0)
+        std::swap((queue)->__pyx_base.__pyx_base.__pyx_base.__pyx_base.__pyx_base.consumer, (c)); \
+        std::swap((queue)->__pyx_base.__pyx_base.__pyx_base.__pyx_base.__pyx_base.producer, (p)); } while (0)
     """
     # The last two must be local variables: they own what they hold, and release what comes out after the lock.
     void swap_ends "GF_SWAP_ENDS" (LeasedQueue queue, EdgeEnd consumer, EdgeEnd producer) noexcept
@@ -75,7 +73,7 @@ cdef class LeasedQueue(BatchQueue):
             (<EdgeEnd>news.consumer).shut()
         if news.producer != NULL:
             (<EdgeEnd>news.producer).shut()
-        return self.tell(&news)
+        return tell(&news)
 
     cdef int reopen(self) except -1:
         """For another run after one that sealed it: open and counting from zero. The first run finds what the user did
@@ -125,7 +123,7 @@ cdef class LeasedQueue(BatchQueue):
             else:
                 self.special |= CONSUMER_LANE_IDLE
         self.unlock()
-        return self.tell(&news)
+        return tell(&news)
 
     cdef int detach(self) except -1:
         """Forget the ends: from here on this queue wakes nobody of the run."""

@@ -1,5 +1,3 @@
-from libc.stdint cimport int64_t
-
 from graphflow.core.contents cimport (
     ASKED,
     BYTES,
@@ -13,9 +11,8 @@ from graphflow.core.contents cimport (
     REFUSED,
     ROOM_WANTED,
     TTL,
-    EdgeContents,
-    News,
 )
+from graphflow.core.expiry cimport EdgeExpiry
 from graphflow.core.policy cimport PolicyKind
 from graphflow.core.waiter cimport Wait
 
@@ -24,7 +21,7 @@ cdef enum:
     PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED
     TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED | REFUSED
 
-cdef class EdgeQueue(EdgeContents):
+cdef class EdgeQueue(EdgeExpiry):
     # ---- the edge's part --------------------------------------------------------------------------------------------
     cdef Py_ssize_t measure(self, object payload, bint bound) except -1
 
@@ -42,11 +39,5 @@ cdef class EdgeQueue(EdgeContents):
     cdef list take_many(self, Py_ssize_t most)
     cdef int withdraw(self, Wait* wait, bint control) except -1
     cdef int leave_get(self, Wait* wait) except -1
-    cdef int64_t expiry_wait_ns(self) noexcept
-    cdef int expire(self) except -1
-    cdef int grow(self, bint control) except -1
-    cdef int settle(self) except -1
-    cdef int tell(self, News* news) except -1
-    cdef int unlock_and_tell(self, News* news) except -1
 
 cdef object unwrap(EdgeQueue queue, object held)

@@ -1,5 +1,5 @@
-# The critical sections of an edge's queue: putting, taking, leaving, expiring. It never waits; Edge is the shell that
-# does.
+# The critical sections of an edge's queue: putting, taking, leaving. It never waits; that is for the shell in
+# waiting.pyx.
 #
 # Each method is one critical section or a few, and calls Python, allocates and drops references only between them: what
 # must be done there first (storage, expiry, a list for victims) is an answer of the section, which then looks again.
@@ -12,11 +12,9 @@
 #
 # Every method is called with the GIL (the thread attached), which no section lets go; see lock.pxd.
 
-
 from cpython.list cimport PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
-from libc.stdint cimport int64_t
 
 from graphflow.core.contents cimport (
     ANSWER_CLOSED,
@@ -27,20 +25,15 @@ from graphflow.core.contents cimport (
     CLOSED,
     CONSUMER_IDLE,
     CONSUMER_LANE_IDLE,
-    EXPIRE_BATCH,
     GETTERS,
-    KEYED,
     LANE,
-    EdgeContents,
-    EdgeEnd,
-    News,
-    no_news,
 )
+from graphflow.core.ends cimport News, no_news, tell
 from graphflow.core.entry cimport Entry
+from graphflow.core.expiry cimport EdgeExpiry
 from graphflow.core.histogram cimport sampled
-from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire, peek
-from graphflow.core.losses cimport LOST_CLOSED, LOST_DROPPED, LOST_ERROR, LOST_EXPIRED, LOST_REPLACED, lost
+from graphflow.core.losses cimport LOST_CLOSED, LOST_DROPPED, LOST_ERROR, LOST_REPLACED, lost
 from graphflow.core.policy cimport (
     POLICY_DROP,
     POLICY_LATEST,
@@ -51,11 +44,10 @@ from graphflow.core.policy cimport (
 )
 from graphflow.core.plants cimport planted
 from graphflow.core.queuetimes cimport item_left, mark, unmark
-from graphflow.core.ring cimport Ring, list_items, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT, Wait, enlist, let_go, unlist
 
 
-cdef class EdgeQueue(EdgeContents):
+cdef class EdgeQueue(EdgeExpiry):
     """The queue of one edge, for the runtime and for Edge."""
 
     # ======================================================================================== the edge's part
@@ -151,7 +143,7 @@ cdef class EdgeQueue(EdgeContents):
         Py_DECREF(<object>victim)
         if starved:
             self.settle()
-        self.tell(&news)
+        tell(&news)
         if answer == VERDICT_DROPPED:
             lost(self, LOST_DROPPED, peek(self.counts.dropped))
         elif answer == VERDICT_REPLACED:
@@ -186,45 +178,6 @@ cdef class EdgeQueue(EdgeContents):
             self.counts.dropped_closed += 1
         self.unlock()
         return lost(self, LOST_ERROR if by_error else LOST_CLOSED, peek(self.counts.dropped))
-
-    # ======================================================================================== room
-
-    cdef int grow(self, bint control) except -1:
-        """Give the data (or the lane) storage for one more item, if it still lacks it; waiting putters go in first
-        (I3)."""
-        cdef Ring current = self.lane if control else self.data
-        cdef Ring larger = new_ring(2 * current.size())
-        cdef KeyIndex index = new_index(larger.size()) if self.index is not None and not control else None
-        cdef News news
-        no_news(&news)
-        acquire(self.mu)
-        if current.size() < larger.size() and current.count > current.mask:
-            current.adopt(larger)
-            if index is not None:
-                self.index.adopt(index)
-                self.reindex()
-            if not control:
-                self.room_made(&news)
-        self.unlock()
-        return self.tell(&news)
-
-    cdef int settle(self) except -1:
-        """Finish moving waiting putters in where room_made ran out of storage."""
-        cdef bint again = True
-        while again:
-            self.grow(False)
-            acquire(self.mu)
-            again = self.starved()
-            self.unlock()
-        return 0
-
-    cdef int unlock_and_tell(self, News* news) except -1:
-        """Under the lock: end a section that may have made room."""
-        cdef bint starved = self.starved()
-        self.unlock()
-        if starved:
-            self.settle()
-        return self.tell(news)
 
     # ======================================================================================== taking
 
@@ -270,7 +223,7 @@ cdef class EdgeQueue(EdgeContents):
                 self.expire()
         if starved:
             self.settle()
-        self.tell(&news)
+        tell(&news)
         return unwrap(self, own(got))
 
     cdef object take_lane(self, bint attend):
@@ -289,7 +242,7 @@ cdef class EdgeQueue(EdgeContents):
         elif attend:
             self.special |= CONSUMER_LANE_IDLE
         self.unlock()
-        self.tell(&news)
+        tell(&news)
         return own(got)
 
     cdef object take_any(self, Wait* wait):
@@ -344,7 +297,7 @@ cdef class EdgeQueue(EdgeContents):
         Py_XDECREF(owner)
         if starved:
             self.settle()
-        self.tell(&news)
+        tell(&news)
         return 0
 
     cdef int leave_get(self, Wait* wait) except -1:
@@ -364,65 +317,6 @@ cdef class EdgeQueue(EdgeContents):
         self.unlock()
         Py_XDECREF(owner)
         return 0
-
-    # ======================================================================================== time to live
-
-    cdef int64_t expiry_wait_ns(self) noexcept:
-        """Nanoseconds until the oldest item expires; -1 where none will."""
-        cdef int64_t left = -1
-        acquire(self.mu)
-        if self.ttl_ns > 0 and self.takeable():
-            if self.special & KEYED:
-                left = self.next_expiry_ns - self.clock.now_ns()
-            else:
-                left = (<Entry>self.data.at(0)[0]).stamp_ns + self.ttl_ns - self.clock.now_ns()
-            left = max(left + 1, 1)
-        self.unlock()
-        return left
-
-    cdef int expire(self) except -1:
-        """Discard the items past their time to live, and give their room away."""
-        cdef list victims
-        cdef Py_ssize_t gone = EXPIRE_BATCH
-        cdef bint starved
-        cdef News news
-        no_news(&news)
-        while gone == EXPIRE_BATCH:
-            victims = [None] * EXPIRE_BATCH
-            gone = 0
-            acquire(self.mu)
-            if self.special & KEYED:
-                gone = self.sweep(list_items(victims), self.clock.now_ns())
-            else:
-                while gone < EXPIRE_BATCH and self.overdue():
-                    self.remove(&list_items(victims)[gone], False)
-                    gone += 1
-            self.counts.expired += gone
-            self.room_made(&news)
-            starved = self.starved()
-            self.unlock()
-            if starved:
-                self.settle()
-            if gone > 0:
-                lost(self, LOST_EXPIRED, peek(self.counts.expired))
-        self.tell(&news)
-        return 0
-
-    # ======================================================================================== news
-
-    cdef int tell(self, News* news) except -1:
-        """Tell what a section found out, after it."""
-        if news.consumer != NULL:
-            if news.lane_arrived:
-                (<EdgeEnd>news.consumer).arrived(True)
-            if news.arrived:
-                (<EdgeEnd>news.consumer).arrived(False)
-            Py_DECREF(<object>news.consumer)
-        if news.producer != NULL:
-            (<EdgeEnd>news.producer).room()
-            Py_DECREF(<object>news.producer)
-        return 0
-
 
 cdef inline object own(PyObject* got):
     """The reference that a section swapped out, as an object (no count changes hands)."""

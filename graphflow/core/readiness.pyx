@@ -1,9 +1,9 @@
 # The state of a run, and the one decision that everything turns on: is this node ready, and how urgently?
 #
-# With lifecycle.pyx (how a run begins, runs dry and stops) and dispatch.pyx (turns and news) this decides what a run
-# does. None of it waits or calls anything of the user's; Engine is the shell that runs what is granted and sleeps when
-# there is nothing. One lock, `mu`, guards everything (the scheduler lock of lock.pxd; edge locks come after it, and
-# none is taken here: the depth of an edge is peeked at, see check()).
+# With lifecycle.pyx (how a run begins, runs dry and stops), notices.pyx (what it is told) and dispatch.pyx (turns) this
+# decides what a run does. None of it waits or calls anything of the user's; Engine is the shell that runs what is
+# granted and sleeps when there is nothing. One lock, `mu`, guards everything (the scheduler lock of lock.pxd; edge
+# locks come after it, and none is taken here: the depth of an edge is peeked at, see check()).
 #
 # A node is `pending` bits (what it could do), `masks` (what keeps it from that) and `running` (workers inside, up to
 # `limit`). refresh() is the one place that decides from these whether a node is queued, at which level, and whether it

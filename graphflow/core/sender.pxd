@@ -1,8 +1,8 @@
 from cpython.object cimport PyObject
 from graphflow.core.call cimport Call
-from graphflow.core.contents cimport EdgeEnd
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
+from graphflow.core.ends cimport EdgeEnd
 from graphflow.core.message cimport KIND_CONTROL, Message
 from graphflow.core.policy cimport VERDICT_OK
 from graphflow.core.ring cimport Ring

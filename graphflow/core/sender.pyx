@@ -17,8 +17,9 @@ from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t
 
 from graphflow.core.call cimport Call
-from graphflow.core.contents cimport ANSWER_CLOSED, CLOSED, EdgeEnd
+from graphflow.core.contents cimport ANSWER_CLOSED, CLOSED
 from graphflow.core.edge cimport Edge
+from graphflow.core.ends cimport EdgeEnd
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_CONTROL, KIND_DATA, Message, make_child, make_message
 from graphflow.core.plants cimport planted

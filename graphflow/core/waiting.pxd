@@ -8,5 +8,4 @@ cdef class WaitingQueue(CheckedQueue):
     cdef int wait_put(self, object held, bint control, int64_t timeout) except -1
     cdef object wait_get(self, int64_t timeout)
     cdef int sleep(self, Waiter waiter, int64_t timeout, int64_t until) except -1
-    cdef int expire_now(self) except -1
     cdef int refuse_to_wait(self, str call, str instead) except -1

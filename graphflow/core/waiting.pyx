@@ -13,7 +13,6 @@ from graphflow.core.contents cimport ANSWER_CLOSED, ANSWER_WAIT, CLOSED
 from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.intake cimport CheckedQueue, is_control
-from graphflow.core.lock cimport acquire
 from graphflow.core.plants cimport planted
 from graphflow.core.policy cimport POLICY_BLOCK, VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Waiter, new_waiter
@@ -111,16 +110,6 @@ cdef class WaitingQueue(CheckedQueue):
             if waiter.park(expiry):
                 return 0
             self.expire_now()
-
-    cdef int expire_now(self) except -1:
-        cdef bint overdue
-        if self.ttl_ns > 0:
-            acquire(self.mu)
-            overdue = self.overdue()
-            self.unlock()
-            if overdue:
-                self.expire()
-        return 0
 
     cdef int refuse_to_wait(self, str call, str instead) except -1:
         """SchedulerStateError where a wait could never end."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from examples.ingest_service.connections import ClosableServer, say_goodbye
 from examples.ingest_service.streams import Stream, Streams
@@ -91,7 +92,16 @@ class _Handler(BaseHTTPRequestHandler):
         if function is None:
             offered = ", ".join(" ".join(route) for route in routes)
             raise HttpError(404, f"there is no {self.command} {path}; there is {offered}")
-        return function(self._body() if self.command == "POST" else b"")
+        if self.command != "POST":
+            return function(b"")
+        self._refuse_other_sites()
+        return function(self._body())
+
+    def _refuse_other_sites(self) -> None:
+        """A page of another site, open in a browser on this machine, may not send lines or commands."""
+        origin = self.headers.get("Origin")
+        if origin is not None and urlsplit(origin).netloc != self.headers.get("Host"):
+            raise HttpError(403, f"a page of {origin} may not do that")
 
     def _body(self) -> bytes:
         size = self.headers.get("Content-Length")

@@ -4,7 +4,7 @@
 # What the step has claimed is out of the slots, in a list of the step's, which the garbage collector sees. The slots
 # hold None and count as taken up until the release, so bounds and depth are what they would be. The one who claims is
 # the worker inside the consumer, and one is at a time. Whoever else takes from the edge meanwhile gets what comes after
-# the batch.
+# the batch. An edge of few slots is left out: a batch of one gains nothing, and would keep the slot of what is handled.
 #
 # `handed` counts the claimed items whose handler was called. Only the claimer counts it up (hand_over), without the
 # lock; others read it to tell what was delivered from what is queued.
@@ -38,6 +38,7 @@ from graphflow.core.waiter cimport RETRY
 
 
 cdef enum:
+    LEAST_CAPACITY = 4      # of an edge that batches are claimed from
     SECTION_MOST = 1024     # items moved in one section of put_some and take_some
     # items that go in, and those that come out, must each be looked at
     PUT_EACH = CLOSED | TTL | BYTES | KEYED | ASKED | PUTTERS
@@ -91,14 +92,15 @@ cdef class BatchQueue(EdgeQueue):
 
     cdef Py_ssize_t claim_batch(self, list room, Py_ssize_t most) noexcept:
         """Claim up to `most` of the oldest items, but no more than half the capacity, so that the producer has slots
-        meanwhile. They are swapped into `room`, whose slots hold None; answers how many."""
+        meanwhile. They are swapped into `room`, whose slots hold None; answers how many: none where half would be one,
+        as a batch gains nothing there and would keep the slot of what is being handled."""
         cdef PyObject** cells = list_items(room)
         cdef PyObject** slot
         cdef Py_ssize_t count = 0
         cdef Py_ssize_t position
         acquire(self.mu)
-        if not self.special & CLAIMED:
-            count = min(min(most, self.data.count), max(self.limit // 2, <Py_ssize_t>1))
+        if not self.special & CLAIMED and self.limit >= LEAST_CAPACITY:
+            count = min(min(most, self.data.count), self.limit // 2)
             for position in range(count):
                 slot = self.data.at(position)
                 slot[0], cells[position] = cells[position], slot[0]

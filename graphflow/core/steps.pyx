@@ -66,7 +66,7 @@ cdef class StepCell(Cell):
         self.inlet_level = inlet.state.band
         while done < quantum:
             claimed = edge.claim_batch(self.room, min(quantum - done, ROOM))
-            if claimed == 0:        # empty, or all in the hands of a merge
+            if claimed == 0:        # empty, too small for batches, or all in the hands of a merge
                 return done + Handler.take_data(self, inlet, quantum - done)
             handled = 0
             try:

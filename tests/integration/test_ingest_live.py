@@ -342,3 +342,14 @@ def test_a_closed_server_admits_no_stream() -> None:
     with socket.socket() as connection:
         assert book.admit(connection) == "the service is closing"
     assert len(book) == 0
+
+
+def test_a_page_of_another_site_can_give_no_commands(service: IngestService) -> None:
+    mine = f"http://{HOST}:{service.http.port}"
+    outcomes = {}
+    for origin in (mine, "http://elsewhere.example", "null"):
+        connection = HTTPConnection(HOST, service.http.port, timeout=DEADLINE_S)
+        connection.request("POST", "/control", json.dumps({"command": "flush"}), {"Origin": origin})
+        outcomes[origin] = connection.getresponse().status
+        connection.close()
+    assert outcomes == {mine: 200, "http://elsewhere.example": 403, "null": 403}

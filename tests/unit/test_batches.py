@@ -73,11 +73,14 @@ def test_a_batch_is_at_most_half_the_capacity() -> None:
     assert step.seen == [0, 1]
 
 
-def test_an_edge_of_one_place_gives_its_item_away_and_keeps_the_place() -> None:
-    with held(at=0, count=1, capacity=1) as step:
-        assert step.edge.try_put("x") is PutResult.BLOCKED
-        assert step.edge.depth() == 0
-    assert step.seen == [0]
+@pytest.mark.parametrize("capacity", [1, 2, 3])
+def test_on_an_edge_too_small_for_batches_the_slot_of_what_is_handled_is_free(capacity: int) -> None:
+    with held(at=0, count=capacity, capacity=capacity) as step:
+        assert step.edge.depth() == capacity - 1
+        assert not step.edge.is_full()
+        assert step.edge.try_put("x") is PutResult.OK
+        assert step.edge.try_put("y") is PutResult.BLOCKED
+    assert step.seen == [*range(capacity), "x"]
 
 
 def test_slots_of_a_batch_are_taken_until_it_is_released() -> None:
@@ -122,18 +125,20 @@ def test_a_put_that_evicts_takes_the_oldest_after_the_batch() -> None:
 
 
 def test_a_put_that_evicts_is_refused_where_all_is_in_the_batch() -> None:
-    with held(at=0, count=1, capacity=1) as step:
+    with held(at=0, count=2, capacity=4) as step:
+        step.scheduler.set_capacity(step.edge.id, 2)
         assert step.edge.try_put("x", Latest()) is PutResult.BLOCKED
-    assert step.seen == [0]
+    assert step.seen == [0, 1]
 
 
 def test_a_put_that_merges_does_so_after_the_batch_or_is_refused() -> None:
     with held(count=20) as step:
         assert step.edge.try_put(100, Coalesce(lambda old, new: old + new)) is PutResult.COALESCED
     assert step.seen == [*range(19), 119]
-    with held(at=0, count=1, capacity=1) as step:
+    with held(at=0, count=2, capacity=4) as step:
+        step.scheduler.set_capacity(step.edge.id, 2)
         assert step.edge.try_put("x", Coalesce(lambda old, new: new)) is PutResult.BLOCKED
-    assert step.seen == [0]
+    assert step.seen == [0, 1]
 
 
 def test_a_closed_edge_still_gives_the_rest_of_its_batch() -> None:

@@ -36,7 +36,7 @@ class Plant:
 
 PLANTS = {
     "an import that nothing uses": Plant("lint", "graphflow/amounts.py", "\nimport os\n", "F401"),
-    "a line laid out otherwise": Plant("lint", "graphflow/amounts.py", "\nplanted = [1,2]\n", "Would reformat"),
+    "a line laid out otherwise": Plant("lint", "graphflow/amounts.py", "\nplanted = [1,2]\n", "reformat"),
     "a local that nothing reads": Plant(
         "lint", "graphflow/core/clock.pyx", "\n\ndef planted():\n    unread = 1\n", "clock.pyx"
     ),
@@ -72,7 +72,8 @@ def tree(tmp_path: Path) -> Path:
             shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "*.gz"))
     for file in ("Makefile", "setup.py", "pyproject.toml", "README.md"):
         shutil.copy2(ROOT / file, tmp_path)
-    (tmp_path / "build").mkdir()
+    for built in (ROOT / "build").glob("lib.*"):
+        shutil.copytree(built, tmp_path / "build" / built.name)
     shutil.copy2(ROOT / "build" / "variant", tmp_path / "build")
     return tmp_path
 

@@ -62,7 +62,7 @@ cdef class Baton:
     cdef int hand_over(self, Actor me) except -1
     cdef int pass_on(self, Actor me, Actor following) except -1
     cdef Actor choose(self, Actor me)
-    cdef Actor ready_one(self, Actor me)
+    cdef Actor ready_one(self)
     cdef bint is_ready(self, Actor actor) except -1
     cdef int let_time_pass(self) except -1
     cdef int check(self) except -1

@@ -272,12 +272,12 @@ cdef class Baton:
         if me.waits == NOTHING and self.stickiness > 0 and self.luck(self.stickiness):
             return me
         while True:
-            found = self.ready_one(me)
+            found = self.ready_one()
             if found is not None:
                 return found
             self.let_time_pass()
 
-    cdef Actor ready_one(self, Actor me):
+    cdef Actor ready_one(self):
         """One that can go on, None if nobody can."""
         cdef Actor actor
         cdef Actor best = None

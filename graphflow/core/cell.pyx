@@ -75,7 +75,7 @@ cdef class Cell(Handler):
         for inlet in self.inlets:       # one of them was being taken from
             self.dispatch.inlet_left(&inlet.state, False)
             self.dispatch.inlet_left(&inlet.state, True)
-        self.engine.fatal(self.path, error)
+        self.engine.fatal(error)
         return 0
 
     cdef int run(self, Turn* turn) except -1:

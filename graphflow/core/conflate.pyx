@@ -150,7 +150,7 @@ cdef int look(EdgeQueue queue, Attempt attempt, News* news, bint* starved) excep
     if answer != VERDICT_OK:
         pass
     elif position >= 0:
-        answer = settle_with(queue, attempt, position, &mine, &learnt, news, starved)
+        answer = settle_with(queue, attempt, position, &learnt, news, starved)
     elif queue.fits(size) and not queue.behind_others(attempt.wait) and not (
         attempt.wait != NULL and attempt.wait.merge_only
     ):
@@ -203,7 +203,7 @@ cdef bint known_distinct(list distinct, PyObject* key) noexcept:
 
 
 cdef int settle_with(
-    EdgeQueue queue, Attempt attempt, Py_ssize_t position, PyObject** mine, PyObject** target, News* news, bint* starved
+    EdgeQueue queue, Attempt attempt, Py_ssize_t position, PyObject** target, News* news, bint* starved
 ) noexcept:
     """Under the lock: commit a merge with the item at `position`, or say what is missing."""
     cdef PyObject** slot = queue.data.at(position)
@@ -217,7 +217,7 @@ cdef int settle_with(
             return queue.await_claim(attempt.wait, attempt.want_room)
         return LOOK_YIELD
     if <PyObject*>attempt.merged_from == slot[0] and attempt.merged is not None:
-        return commit(queue, attempt, slot, mine, news, starved)
+        return commit(queue, attempt, slot, news, starved)
     attempt.rounds += 1
     if attempt.rounds > ROUNDS_BEFORE_CLAIM and queue.claim == NULL:
         queue.claim = slot[0]
@@ -229,9 +229,7 @@ cdef int settle_with(
     return LOOK_MERGE
 
 
-cdef int commit(
-    EdgeQueue queue, Attempt attempt, PyObject** slot, PyObject** mine, News* news, bint* starved
-) noexcept:
+cdef int commit(EdgeQueue queue, Attempt attempt, PyObject** slot, News* news, bint* starved) noexcept:
     """Under the lock: swap the merged item for the queued one, if it fits."""
     cdef Py_ssize_t change = 0
     if queue.wraps:

@@ -1,5 +1,4 @@
 # Which scheduler's thread this is, and which node's hook it runs. Thread-local, so no lock.
-from cpython.object cimport PyObject
 
 cdef extern from *:
     """

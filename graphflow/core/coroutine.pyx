@@ -52,7 +52,7 @@ cdef class Flight:
         except StopIteration:
             raise
         except BaseException as error:      # no hook's, those are settled: of memory, of the runtime itself
-            self.cell.engine.fatal(self.cell.path, error)
+            self.cell.engine.fatal(error)
             raise StopIteration from None
         finally:
             context.turn = outer

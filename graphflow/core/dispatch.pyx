@@ -99,9 +99,7 @@ cdef class Dispatch(Notices):
         quantum[0] = node.batch_left
         ready = self.ready_bits(node, 1)
         lane_retry = ready & HAS_RETRY != 0 and node.book.resting != NULL and node.book.resting.level == LANE_LEVEL
-        banded = ready & (
-            HAS_TICK | HAS_DATA | HAS_SOURCE | (0 if lane_retry else HAS_RETRY) | (0 if node.control_held else HAS_HELD)
-        )
+        banded = in_bands(node, ready, lane_retry)
         owed = banded != 0 and self.owes_banded(node, others)
         if ready != 0 and not first and node.crew.urgent > self.level_of(node, banded if owed else ready):
             work = CUT_WORK
@@ -116,7 +114,6 @@ cdef class Dispatch(Notices):
             if node.crew.lane_run < LANE_RUN or not others:
                 work = CONTROL_WORK     # else it is another node's turn
                 self.take_lane(node, inlet)
-                self.recorder.note(CONTROL, self.clock.now_ns(), here().worker, node.index, 0)
                 quantum[0] = max(1, LANE_RUN - max(node.lane_run, node.crew.lane_run))
         elif ready & HAS_HELD and node.control_held:
             work = HELD_WORK
@@ -141,14 +138,7 @@ cdef class Dispatch(Notices):
         if work >= TICK_WORK and not (work == HELD_WORK and node.control_held) and not (
             work == RETRY_WORK and lane_retry
         ):
-            node.lane_run = 0
-            if work != TICK_WORK:
-                node.begun = True
-                node.ticket = 0
-            if owed:
-                quantum[0] = 1
-                if not others:
-                    node.crew.lane_run = 0
+            banded_begins(node, work, owed, others, quantum)
         if node.book.kept:
             self.take_role(node, work)
             quantum[0] = 1
@@ -179,6 +169,7 @@ cdef class Dispatch(Notices):
 
     cdef void take_lane(self, NodeState* node, InletState** inlet) noexcept nogil:
         """Under the lock: the inlet whose control message is next."""
+        self.recorder.note(CONTROL, self.clock.now_ns(), here().worker, node.index, 0)
         inlet[0] = node.lanes.first
         node.lanes.first = inlet[0].lane_next
         inlet[0].lane_queued = False
@@ -288,3 +279,22 @@ cdef class Dispatch(Notices):
             crew.permits -= 1
         self.unlock()
         return woken
+
+
+cdef inline int in_bands(NodeState* node, int ready, bint lane_retry) noexcept nogil:
+    """Under the lock: which of the ready bits wait in a band, and not above them."""
+    return ready & (
+        HAS_TICK | HAS_DATA | HAS_SOURCE | (0 if lane_retry else HAS_RETRY) | (0 if node.control_held else HAS_HELD)
+    )
+
+
+cdef inline void banded_begins(NodeState* node, Work work, bint owed, bint others, int* quantum) noexcept nogil:
+    """Under the lock: something of a band begins, which ends the node's run of control messages."""
+    node.lane_run = 0
+    if work != TICK_WORK:
+        node.begun = True
+        node.ticket = 0
+    if owed:
+        quantum[0] = 1
+        if not others:
+            node.crew.lane_run = 0

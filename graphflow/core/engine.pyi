@@ -90,7 +90,7 @@ class Engine:
     def request_stop(self, drain: bool, timeout_s: float | None) -> None:
         """Ask for a stop; `timeout_s` bounds it, None is no bound."""
 
-    def fatal(self, path: str, error: BaseException) -> None:
+    def fatal(self, error: BaseException) -> None:
         """A node's error stops the graph: the first one is kept for run() and wait()."""
 
     def conclude(self) -> dict[str, int]:

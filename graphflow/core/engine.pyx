@@ -262,7 +262,7 @@ cdef class Engine:
                 edge = link.edge
                 edge.shut()
 
-    def fatal(self, path, error):
+    def fatal(self, error):
         """A node's error stops the graph: the first one is kept for run() and wait()."""
         with self.failure_lock:
             if self.failure is None:

@@ -54,7 +54,7 @@ cdef class Faults(Sender):
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             return False
         add(self.error_count, 1)
-        self.engine.fatal(self.path, error)
+        self.engine.fatal(error)
         return True
 
     cdef int tell_on_error(self, object error, Message message) except -1:
@@ -80,7 +80,7 @@ cdef class Faults(Sender):
         policy = self.error_policy.final
         kind = policy.kind
         if kind == "stop_graph":
-            self.engine.fatal(self.path, error)
+            self.engine.fatal(error)
         elif kind == "stop_node":
             self.say_stopped(error)
             self.stop_here()

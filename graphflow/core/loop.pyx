@@ -72,7 +72,7 @@ cdef class LoopWorker:
             try:
                 return self.loop.run_forever()
             except BaseException as error:
-                self.engine.fatal("event loop", error)
+                self.engine.fatal(error)
 
     def cells(self):
         """The nodes of the loop's crew."""

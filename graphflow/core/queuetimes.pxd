@@ -5,7 +5,7 @@
 # expired ones, a clear-out) the marks are forgotten.
 from libc.stdint cimport int64_t
 
-from graphflow.core.histogram cimport Histogram, Sampler, record, sampled
+from graphflow.core.histogram cimport Histogram, Sampler, record
 
 cdef enum:
     MARKS = 32              # timed items in the queue at once; a power of two

@@ -1,7 +1,7 @@
 from graphflow.core.clock cimport Clock
 from graphflow.core.histogram cimport Timed
 from graphflow.core.lock cimport DEBUG, Bell, Lock
-from graphflow.core.recorder cimport EventKind, Recorder
+from graphflow.core.recorder cimport Recorder
 from graphflow.core.state cimport CallBook, Crew, Group, InletState, NodeState, Phase, Timer
 from graphflow.core.timers cimport TimerHeap
 from libc.stdint cimport int64_t

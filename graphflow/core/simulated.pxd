@@ -2,7 +2,6 @@ from graphflow.core.baton cimport Baton, Rules
 from graphflow.core.engine cimport Engine
 from graphflow.core.edge cimport Edge
 from graphflow.core.lock cimport Bell
-from graphflow.core.state cimport InletState, NodeState
 from libc.stdint cimport int64_t
 
 cdef class SimulatedEngine(Engine):

@@ -288,7 +288,7 @@ cdef class StagedCell(Cell):
             try:
                 self.hand_on(call)
             except BaseException as error:      # no hook's: of a policy that exits, of memory
-                self.engine.fatal(self.path, error)
+                self.engine.fatal(error)
             self.open_calls.discard(call)
             leaver = self.dispatch.next_leaver(self.state)
         return 0

@@ -217,7 +217,7 @@ lint: $(VENV)/ready-lint ## check style: ruff and cython-lint
 	@PATH="$(dir $(PY)):$$PATH" cython-lint graphflow
 
 .PHONY: typecheck
-typecheck: $(VENV)/ready-typecheck $(VENV)/ready-test ## check types: mypy and pyright
+typecheck: $(VENV)/ready-typecheck $(VENV)/ready-test $(VENV)/ready-gates ## check types: mypy and pyright
 	@$(PY) -m mypy
 	@$(PY) -m pyright --pythonpath $(PY)
 

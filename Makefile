@@ -89,16 +89,16 @@ SIM_SEEDS ?= 4000
 sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
 	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
 
-# A program that no package of PyPI brings: Debian's, installed where that can be done.
+# A program that no package of PyPI brings, and Debian's package of it: installed where that can be done.
 define debian
 	@command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update && apt-get install --yes --no-install-recommends $(1); } || { \
-		echo "$@ needs $(1) on PATH: apt-get install $(1)" >&2; exit 1; }
+		apt-get update && apt-get install --yes --no-install-recommends $(2); } || { \
+		echo "$@ needs $(1) on PATH: apt-get install $(2)" >&2; exit 1; }
 endef
 
 .PHONY: browser-test
 browser-test: build $(VENV)/ready-test $(VENV)/ready-browser ## see the live page in a browser, Debian's Chromium
-	$(call debian,chromium)
+	$(call debian,chromium,chromium)
 	@$(PYTEST) tests/browser $(PYTEST_ARGS)
 
 # -- what continuous integration runs -------------------------------------------------------------
@@ -136,7 +136,7 @@ bench-selftest: build $(VENV)/ready-test ## see that the benchmark gate finds a 
 
 .PHONY: bench-instructions
 bench-instructions: build ## hold the instructions of edge operations to their baseline (needs valgrind)
-	$(call debian,valgrind)
+	$(call debian,valgrind,valgrind)
 	@$(PY) perf/instructions.py check
 
 .PHONY: bench-scaling
@@ -199,6 +199,7 @@ test-wheel-here: $(VENV)/ready-build $(VENV)/ready-test
 
 .PHONY: wheels
 wheels: $(VENV)/ready-wheels ## build the wheels of a release, for each Python, with cibuildwheel (needs docker)
+	$(call debian,docker,docker.io)
 	@$(PY) -m cibuildwheel --output-dir dist
 
 .PHONY: clean

@@ -4,7 +4,7 @@ from graphflow.core.handler cimport Inlet
 from graphflow.core.sender cimport Outlet
 from graphflow.core.state cimport NodeState
 
-cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks, object config)
+cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks, object config, bint on_loop)
 cdef Inlet make_inlet(object link, Cell cell)
 cdef Outlet make_outlet(object link, Cell cell)
 cdef int complete(Cell cell) except -1

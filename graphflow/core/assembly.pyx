@@ -24,19 +24,17 @@ from graphflow.core.steps cimport StepCell
 
 from graphflow.node import Node
 from graphflow.nodes.steps import StepNode
-from graphflow.settings import is_async
 
 
 # ============================================================================================ cells
 
 
-cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks, object config):
+cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks, object config, bint on_loop):
     """The cell of one node, of the kind that its hooks and its policies need; its edges come later."""
     cdef Dispatch dispatch = engine.dispatch
     node = placed.node
     policy = node.error_policy or config.error_policy
     cdef Cell cell = StepCell() if isinstance(node, StepNode) else Cell()
-    cdef bint on_loop = is_async(node)
     if on_loop or node.max_concurrency > 1 or policy.kind == "retry":
         cell = make_staged(state, node, policy, on_loop, engine.new_random().random)
     cell.state = state

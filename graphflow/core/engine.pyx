@@ -77,8 +77,9 @@ cdef class Engine:
         cdef NodeState* state
         cdef int index
         cdef list dedicated = [place for place, placed in enumerate(plan.nodes) if placed.node.dedicated]
+        cdef list on_loop = [is_async(placed.node) for placed in plan.nodes]
         self.crews = 1 + len(dedicated)
-        if any(is_async(placed.node) for placed in plan.nodes):
+        if any(on_loop):
             self.loop_crew = self.crews
             self.crews += 1
         self.dispatch = Dispatch(
@@ -91,9 +92,10 @@ cdef class Engine:
             state.crew = &self.dispatch.crews[0]
             if placed.node.dedicated:
                 state.crew = &self.dispatch.crews[dedicated.index(index) + 1]
-            elif is_async(placed.node):
+            elif on_loop[index]:
                 state.crew = &self.dispatch.crews[self.loop_crew]
-            self.cells.append(make_cell(placed, state, self, self.hooks_of(placed.path, placed.node, index), config))
+            hooks = self.hooks_of(placed.path, placed.node, index)
+            self.cells.append(make_cell(placed, state, self, hooks, config, on_loop[index]))
         for link in plan.links:
             if link.target is not None:
                 self.inlets[link.edge.id] = make_inlet(link, self.cells[link.target])

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-from pathlib import Path
+from programs import finish, started
 
-import pytest
-from graphs import DEADLINE_S
-
-TESTS = Path(__file__).resolve().parents[1]
 COMMON = """
 import os, sys, threading, time, warnings
-sys.path[:0] = [{tests!r}, {root!r}]
 warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*multi-threaded.*fork")
 from graphflow import *
 from graphs import *
@@ -64,26 +55,8 @@ def goes_on(scheduler, graph, remote, last):
 
 def program(text: str) -> str:
     """What the program printed; it is to end well, and to have nothing to complain of."""
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-W",
-            "error::ResourceWarning",
-            "-c",
-            COMMON.format(tests=str(TESTS), root=str(TESTS.parent)) + text,
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
-    )
-    try:
-        out, err = process.communicate(timeout=DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
-        out, err = process.communicate()
-        pytest.fail(f"the process hangs\n{out}\n{err}")
-    assert process.returncode == 0, f"{out}\n{err}"
+    code, out, err = finish(started(COMMON + text))
+    assert code == 0, f"{out}\n{err}"
     assert not err
     return out
 

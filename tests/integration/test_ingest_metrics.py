@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from graphs import until
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from examples.ingest_service.client import send_lines
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-DEADLINE_S = 50.0
 LINES = 400
 
 
@@ -55,13 +54,8 @@ def test_a_scrape_shows_what_the_service_has_taken_and_adds_up(service: IngestSe
     lines = [to_line(flight) for flight, _ in zip(read_flights(), range(LINES), strict=False)] + [b"no flight"]
     entrance = next(edge.id for edge in service.graph.edges if edge.id.startswith("input:lines->"))
     assert send_lines(("127.0.0.1", service.tcp.port), lines).accepted == len(lines)
-    deadline = time.monotonic() + DEADLINE_S
-    while service.writer.flights_stored + service.writer.rejects_stored < len(lines):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    while any(edge.depth() for edge in service.graph.edges):  # what is stored last may still be told to others
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: service.writer.flights_stored + service.writer.rejects_stored == len(lines))
+    until(lambda: not any(edge.depth() for edge in service.graph.edges))  # what is stored last may be told to others
     now = scrape(service)
     assert now["graphflow_edge_offered_total", entrance] == len(lines)
     assert now["graphflow_edge_delivered_total", entrance] == len(lines)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from graphs import DEADLINE_S
+from programs import finish, started
 
 from graphflow import Scheduler
 
-TESTS = Path(__file__).resolve().parents[1]
+if TYPE_CHECKING:
+    import subprocess
+
 COMMON = """
 import sys, threading, time
-sys.path[:0] = [{tests!r}, {root!r}]
 from graphflow import *
 from graphs import *
 class Count(Node):
@@ -45,24 +44,7 @@ def announce(last):
 
 
 def program(text: str) -> subprocess.Popen[str]:
-    code = COMMON.format(tests=str(TESTS), root=str(TESTS.parent)) + text
-    return subprocess.Popen(
-        [sys.executable, "-W", "error::ResourceWarning", "-c", code],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONFAULTHANDLER": "1"},
-    )
-
-
-def finish(process: subprocess.Popen[str], before: str = "") -> tuple[int, str, str]:
-    try:
-        out, err = process.communicate(timeout=DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
-        out, err = process.communicate()
-        pytest.fail(f"the process hangs\n{out}\n{err}")
-    return process.returncode, before + out, err
+    return started(COMMON + text)
 
 
 def read_until(process: subprocess.Popen[str], line: str) -> str:

@@ -276,15 +276,15 @@ sim-plants: $(VENV)/ready-build $(VENV)/ready-test ## see that the simulation fi
 	@cd $(VARIANTS)/plants && export GRAPHFLOW_PLANTS=1 && \
 		$(PY) setup.py --quiet build_ext --inplace && $(PYTEST) tests/sim/test_plants.py $(PYTEST_ARGS)
 
+COBERTURA := $(ARTIFACTS)/coverage/cobertura.xml
 .PHONY: coverage
 coverage: $(VENV)/ready-build $(VENV)/ready-test ## measure line coverage and hold it to its floors
 	$(call lay,trace)
 	@cd $(VARIANTS)/trace && export GRAPHFLOW_TRACE=1 && \
 		$(PY) setup.py --quiet build_ext --inplace && \
-		PYTEST_TIMEOUT=900 $(PYTEST) --cov --cov-report=json:coverage.json --cov-report=xml:$(ARTIFACTS)/coverage.xml \
-			$(PYTEST_ARGS) && \
+		PYTEST_TIMEOUT=900 $(PYTEST) --cov --cov-report=json:coverage.json --cov-report=xml:$(COBERTURA) $(PYTEST_ARGS) && \
+		sed -i.seen 's#/$(VARIANTS)/trace/#/#' $(COBERTURA) && rm $(COBERTURA).seen && \
 		$(PY) tests/gates/coverage_gate.py coverage.json
-	@sed -i.seen 's#/$(VARIANTS)/trace/#/#' $(ARTIFACTS)/coverage.xml && rm $(ARTIFACTS)/coverage.xml.seen
 
 .PHONY: coverage-selftest
 coverage-selftest: $(VENV)/ready-test ## see that the coverage gate is red when less is run (after make coverage)

@@ -57,7 +57,7 @@ class Scheduler:
     def __init__(self, config: SchedulerConfig | None = None) -> None:
         if config is not None and not isinstance(config, SchedulerConfig):
             raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
-        self.config: SchedulerConfig = config or SchedulerConfig()
+        self.config = config or SchedulerConfig()
         self._lock = threading.Lock()  # guards registration and start; never held while waiting for a run
         self._registry = Registry()
         self._run: Run | None = None

@@ -43,7 +43,7 @@ class Waiting:
     """The threads that wait for a run. A signal handler on one of them must not wait too: its shutdown() only asks."""
 
     def __init__(self) -> None:
-        self._threads: set[int] = set()
+        self._threads: set[int] = set()  # a thread adds and removes itself only
 
     @contextmanager
     def here(self) -> Iterator[None]:

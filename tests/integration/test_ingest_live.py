@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from graphs import until
 
 pytest.importorskip("pydantic", reason="the ingestion service checks its records with pydantic")
 
@@ -84,13 +85,6 @@ class Viewer:
 
 def edge(reading: dict[str, Any], edge_id: str) -> dict[str, Any]:
     return next(edge for edge in reading["edges"] if edge["id"] == edge_id)
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the condition never came true"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -281,7 +275,7 @@ def test_a_viewer_too_many_is_told_so_and_has_a_place_when_another_leaves(
     assert float(headers["Retry-After"]) > 0
     assert request((HOST, service.http.port), "GET", "/stats")[0] == 200, "others are served"
     viewers[0].hang_up()
-    eventually(lambda: len(service.http.streams) < streams.STREAMS_MAX)
+    until(lambda: len(service.http.streams) < streams.STREAMS_MAX)
     assert watch().event() is not None
 
 
@@ -293,7 +287,7 @@ def test_a_viewer_that_hangs_up_is_noticed_at_once(
     assert viewer.event() is not None
     assert (len(service.http.streams), service.http.connections) == (1, 1)
     viewer.hang_up()
-    eventually(lambda: len(service.http.streams) == service.http.connections == 0)
+    until(lambda: len(service.http.streams) == service.http.connections == 0)
 
 
 class Flood:
@@ -330,8 +324,8 @@ def test_a_stop_does_not_wait_for_a_viewer_that_reads_nothing(flood: Flood) -> N
 def test_a_viewer_that_reads_nothing_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "SEND_S_MAX", 0.05)
     flood = Flood()
-    eventually(lambda: not flood.server.streams)
-    eventually(lambda: not flood.server.connections)
+    until(lambda: not flood.server.streams)
+    until(lambda: not flood.server.connections)
     flood.client.close()
     flood.server.close()
 

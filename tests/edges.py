@@ -14,6 +14,7 @@ from counting import assert_conserved
 from timing import PATIENCE
 
 from graphflow import Edge, EdgeClosed
+from graphflow.core.baton import SimulatedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,14 @@ def make_edge(capacity: Any = 1024, policy: Any = None, **bounds: Any) -> Edge:
     edge: Edge = Edge("a", "out", "b", "in", capacity, default_policy=policy, **bounds)
     _made.append(edge)
     return edge
+
+
+def stopped_clock(*edges: Edge) -> SimulatedClock:
+    """The clock of these (empty) edges from now on: it stands until the test advances it, however busy the machine."""
+    clock = SimulatedClock()
+    for edge in edges:
+        edge._use_clock(clock)
+    return clock
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from counting import assert_conserved
-from edges import Call, drained, make_edge, wait_until, waiting_get, waiting_put
+from edges import Call, drained, make_edge, stopped_clock, wait_until, waiting_get, waiting_put
 
 from graphflow import Coalesce, Drop, Edge, Latest, Message, MessageType, PutResult
 
@@ -101,12 +101,16 @@ def test_many_waiting_putters_come_in_by_expiry_alone() -> None:
 
 
 def test_age_runs_from_the_put_that_waited() -> None:
-    edge = make_edge(1, ttl_s=0.4)
+    edge = make_edge(1, ttl_s=10)
+    clock = stopped_clock(edge)
     edge.put("old")
-    assert edge.put("new", timeout=8) is PutResult.OK  # it came in when "old" expired, nearly as old itself
-    started = time.monotonic()
-    wait_until(lambda: expired_count(edge) == 2)
-    assert time.monotonic() - started < 0.3
+    call = waiting_put(edge, "new")
+    clock.advance(9)
+    assert edge.get() == "old"
+    assert call.outcome() is PutResult.OK
+    clock.advance(2)
+    assert edge.try_get() is None
+    assert expired_count(edge) == 1
 
 
 def test_a_put_with_a_timeout_shorter_than_the_expiry_times_out() -> None:
@@ -119,25 +123,25 @@ def test_a_put_with_a_timeout_shorter_than_the_expiry_times_out() -> None:
 
 def test_a_merge_makes_the_item_as_young_as_the_newcomer() -> None:
     merge = [Coalesce(lambda old, new: old + new, key=key) for key in (None, lambda payload: 0)]
-    edges = [make_edge(1, policy, ttl_s=0.8) for policy in merge]
-    start = time.monotonic()
+    edges = [make_edge(1, policy, ttl_s=10) for policy in merge]
+    clock = stopped_clock(*edges)
     for edge in edges:
         edge.put("a")
-    wait_until(lambda: time.monotonic() > start + 0.4)
+    clock.advance(9)
     assert [edge.put("b") for edge in edges] == [PutResult.COALESCED] * 2
-    wait_until(lambda: time.monotonic() > start + 0.85)
+    clock.advance(9)
     assert [edge.try_get() for edge in edges] == ["ab"] * 2
 
 
 def test_a_keyed_edge_sweeps_the_old_out_of_the_middle() -> None:
-    edge = make_edge(100, Coalesce(lambda old, new: new, key=lambda pair: pair[0]), ttl_s=0.8)
+    edge = make_edge(100, Coalesce(lambda old, new: new, key=lambda pair: pair[0]), ttl_s=10)
+    clock = stopped_clock(edge)
     edge.put_many([(number, "old") for number in range(50)])
-    start = time.monotonic()
     young = range(0, 50, 3)
-    wait_until(lambda: time.monotonic() > start + 0.4)
+    clock.advance(9)
     for number in young:
         assert edge.put((number, "young")) is PutResult.COALESCED
-    wait_until(lambda: time.monotonic() > start + 0.82)
+    clock.advance(9)
     assert edge.depth() == len(young)
     assert edge.put((3, "younger")) is PutResult.COALESCED  # found although everything has moved
     assert edge.put((4, "back")) is PutResult.OK

@@ -54,12 +54,12 @@ class Beat(Node):
 def test_each_node_has_its_own_interval_and_the_configs_by_default() -> None:
     fast, slow, default = Beat("fast", 2), Beat("slow", 1e9), Beat("default")
     graph = Subgraph.from_nodes("g", [fast, slow, default])
+    started = time.monotonic()
     with scheduler_of(graph, tick_interval_ms=40) as scheduler:
-        started = time.monotonic()
         default.expect(5)
         passed = time.monotonic() - started
         scheduler.shutdown()
-    assert passed >= 5 * 0.040 - 0.02
+    assert passed >= 5 * 0.040
     assert len(fast.times) > 3 * len(default.times)  # 20 times as many, if the machine is not too busy
     assert slow.times == []
 
@@ -67,11 +67,11 @@ def test_each_node_has_its_own_interval_and_the_configs_by_default() -> None:
 def test_ticks_keep_to_their_grid() -> None:
     """Late ticks do not push the later ones: no drift."""
     beat = Beat("beat", 5)
+    started = time.monotonic()
     with scheduler_of(beat) as scheduler:
-        started = time.monotonic()
         beat.expect(60)
         scheduler.shutdown()
-    assert beat.times[59] - started >= 60 * 0.005 - 0.002  # never early
+    assert beat.times[59] - started >= 60 * 0.005  # never early
     near = max(  # of the grid through whichever of them was the most punctual
         sum(abs((when - punctual + 0.0025) % 0.005 - 0.0025) < 0.001 for when in beat.times) for punctual in beat.times
     )

@@ -113,9 +113,9 @@ def test_handler_that_never_returns_is_named_and_the_call_ends_in_time(drain: bo
         scheduler.input("in").put_many(range(10))
         assert gate.entered.wait(DEADLINE_S)
         started = time.monotonic()
-        report = scheduler.shutdown(drain=drain, timeout=1.0)
+        report = scheduler.shutdown(drain=drain, timeout=2.0)
         passed = time.monotonic() - started
-    assert passed < 2  # the machine may be busy; the promise is the timeout
+    assert passed < 3.5  # the machine may be busy; the promise is the timeout
     assert report.abandoned == ("gate",)
     assert report.timed_out
     assert not report.complete

@@ -14,7 +14,7 @@ class ShutdownReport:
     """
 
     complete: bool
-    """Everything accepted was handled and every hook returned."""
+    """Nothing was left behind: what was accepted was handled or is counted under a reason, and every hook returned."""
     timed_out: bool
     """The stop ran out of time."""
     reason: str
@@ -32,11 +32,12 @@ class ShutdownReport:
 
     def __str__(self) -> str:
         """The report in a few lines, the empty parts left out."""
-        lines = [f"{self.reason}: {'complete' if self.complete else 'not complete'}"]
+        failed = ", with errors" if self.error_counts else ""
+        lines = [f"{self.reason}: {'complete' if self.complete else 'not complete'}{failed}"]
         if self.timed_out:
             lines.append("  ran out of time")
         lines += [f"  {count} undelivered on {edge}" for edge, count in self.undelivered.items()]
-        lines += [f"  {count} errors in {node}" for node, count in self.error_counts.items()]
+        lines += [f"  {count} error{'s' if count > 1 else ''} in {node}" for node, count in self.error_counts.items()]
         lines += [f"  source {node} failed" for node in self.failed_sources]
         lines += [f"  {node} never returned from its hook" for node in self.abandoned]
         return "\n".join(lines)

@@ -169,6 +169,7 @@ class Scheduler:
         that are none or that cannot be caught.
         """
         with stop_signals(signals, self._on_signal) as caught:
+            self._refuse_running("run")
             try:
                 with self._waiting.here():
                     self.start()

@@ -6,12 +6,11 @@ import inspect
 from typing import TYPE_CHECKING
 
 from graphflow.error_policy import ErrorPolicy
-from graphflow.validation import ValidationIssue, error, nearest
+from graphflow.node import Node
+from graphflow.validation import ValidationIssue, error, nearest, warning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from graphflow.node import Node
 
 HOOKS = ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "on_error", "produce")
 
@@ -27,6 +26,17 @@ def is_async(node: Node) -> bool:
     """True if a hook of the node is an `async def`: all its hooks run on the event loop."""
     methods = [getattr(node, hook, None) for hook in HOOKS]
     return any(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
+
+
+def check_handler(name: str, node: Node) -> list[ValidationIssue]:
+    """NO_HANDLER for a node with inputs that inherits the on_message that does nothing.
+
+    A warning of a graph that is to run, not of `validate`: a graph may be wired and drawn before its nodes are written.
+    """
+    if not node.inputs or getattr(node.on_message, "__func__", None) is not Node.on_message:
+        return []
+    message = f"node {name!r} has inputs but no on_message(self, port, msg): what arrives there is counted and forgotten"
+    return [warning("NO_HANDLER", message)]
 
 
 def check_dead_letter_port(name: str, node: Node, policy: ErrorPolicy) -> list[ValidationIssue]:

@@ -217,8 +217,8 @@ class Watchdog:
     # ------------------------------------------------------------------------------------ saying so
 
     def _report(self, now: float, stall: Stall) -> None:
-        seconds = f"{now - stall.since:.3g} s"
-        message = f"stalled for {seconds}: {stall.cause}"
+        lasted = f" for {now - stall.since:.3g} s" if stall.since < now else ""
+        message = f"stalled{lasted}: {stall.cause}"
         if stall.chain:
             message += f"; the chain of waits: {' -> '.join(stall.chain)}"
         if stall.stack:

@@ -191,9 +191,14 @@ def test_calls_in_the_wrong_state_say_which_would_be_right() -> None:
     other = Map("other")
 
     def all_refused() -> None:
-        calls: list[Callable[[], object]] = [scheduler.start, scheduler.run, lambda: scheduler.register(other)]
-        for call in calls:
-            with pytest.raises(SchedulerStateError, match=r"^\w+\(\) needs a scheduler that is not running: call shut"):
+        calls: dict[str, Callable[[], object]] = {
+            "start": scheduler.start,
+            "run": scheduler.run,
+            "register": lambda: scheduler.register(other),
+        }
+        for name, call in calls.items():
+            why = rf"^{name}\(\) needs a scheduler that is not running: call shutdown\(\) first$"
+            with pytest.raises(SchedulerStateError, match=why):
                 call()
 
     def wait_refused() -> None:

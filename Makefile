@@ -11,7 +11,8 @@ PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python
 PY := $(abspath $(VENV))/bin/python
 # What a run leaves: reports, coverage, and what is known of the schedulers of failing tests.
 ARTIFACTS := $(abspath artifacts)
-PYTEST = GRAPHFLOW_ARTIFACTS=$(ARTIFACTS)/$@ $(PY) -m pytest --junitxml=$(ARTIFACTS)/$@.xml
+REPORT = $@
+PYTEST = GRAPHFLOW_ARTIFACTS=$(ARTIFACTS)/$(REPORT) $(PY) -m pytest --junitxml=$(ARTIFACTS)/$(REPORT).xml
 PYTEST_ARGS ?=
 
 # What a variant of the build is made from; each has its own copy, so that no two share a file.
@@ -57,11 +58,11 @@ test: build $(VENV)/ready-test ## run the unit and integration tests
 SPLIT = $(if $(SHARD),--splits $(notdir $(SHARD)) --group $(patsubst %/,%,$(dir $(SHARD))))
 .PHONY: unit integration
 unit integration: build $(VENV)/ready-test $(if $(SHARD),$(VENV)/ready-shards) ## run one of the two; SHARD=1/2 for half of it
-	@$(PYTEST) tests/$@ -m 'not flaky_quarantine' $(SPLIT) $(PYTEST_ARGS)
+	@$(PYTEST) tests/$@ $(SPLIT) $(PYTEST_ARGS)
 
 .PHONY: quarantine
-quarantine: build $(VENV)/ready-test ## run the tests in quarantine, apart (pytest's 5: there are none)
-	@$(PYTEST) -m flaky_quarantine $(PYTEST_ARGS) || [[ $$? == 5 ]]
+quarantine: build $(VENV)/ready-test ## run the tests in quarantine, which nothing else runs
+	@$(PYTEST) --quarantine tests/unit tests/integration tests/stress $(PYTEST_ARGS) || [[ $$? == 5 ]] # 5: there are none
 
 .PHONY: matrix
 matrix: ## run the unit and integration tests on other Pythons: PYTHONS='3.12 3.13'
@@ -70,6 +71,7 @@ matrix: ## run the unit and integration tests on other Pythons: PYTHONS='3.12 3.
 
 # In a folder of its own, so that the tree keeps the core that it has.
 .PHONY: matrix-here
+matrix-here: REPORT = $(patsubst .venv-%,matrix-%,$(notdir $(VENV)))
 matrix-here: $(VENV)/ready-build $(VENV)/ready-test
 	$(call lay,$(notdir $(VENV)))
 	@cd $(VARIANTS)/$(notdir $(VENV)) && $(PY) setup.py --quiet build_ext --inplace && $(PYTEST) $(PYTEST_ARGS)
@@ -106,7 +108,7 @@ browser-test: build $(VENV)/ready-test $(VENV)/ready-browser ## see the live pag
 # In the order of .gitlab-ci.yml, which a test compares.
 MERGE_REQUEST := lint typecheck build exports gates-selftest unit integration matrix quarantine sim sim-plants \
 	browser-test coverage coverage-selftest bench-selftest bench debug-test tsan asan dist test-wheel docs
-NIGHTLY := stress soak test-ft test-lowest bench-instructions
+NIGHTLY := stress soak python-ft test-ft test-lowest bench-instructions coverage-of-others
 .PHONY: ci
 ci: ## run what a merge request runs, in the same order
 	@for target in $(MERGE_REQUEST); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
@@ -253,7 +255,7 @@ debug-test: $(VENV)/ready-build $(VENV)/ready-test ## run the tests with asserti
 CHAOS_SEED := $(or $(CHAOS_SEED),$(shell echo $$RANDOM))
 .PHONY: stress
 stress: build $(VENV)/ready-build $(VENV)/ready-test ## stress with threads made to collide; STRESS_SCALE=0.1 for less
-	@$(PYTEST) tests/stress -m measures -rP $(PYTEST_ARGS)
+	@$(PYTEST) --junitxml=$(ARTIFACTS)/$@-measures.xml tests/stress -m measures -rP $(PYTEST_ARGS)
 	$(call lay,chaos)
 	@echo "chaos seed $(CHAOS_SEED) (again: make stress CHAOS_SEED=$(CHAOS_SEED))"
 	@cd $(VARIANTS)/chaos && export GRAPHFLOW_CHAOS=1 GRAPHFLOW_CHAOS_SEED=$(CHAOS_SEED) && \
@@ -286,17 +288,23 @@ coverage: $(VENV)/ready-build $(VENV)/ready-test ## measure line coverage and ho
 		sed -i.seen 's#/$(VARIANTS)/trace/#/#' $(COBERTURA) && rm $(COBERTURA).seen && \
 		$(PY) tests/gates/coverage_gate.py coverage.json
 
+.PHONY: coverage-of-others
+coverage-of-others: ## the same on other Pythons: PYTHONS='3.12 3.13'
+	@for version in $(or $(PYTHONS),3.12 3.13); do \
+		$(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version coverage; done
+
 .PHONY: coverage-selftest
 coverage-selftest: $(VENV)/ready-test ## see that the coverage gate is red when less is run (after make coverage)
 	@$(PYTEST) tests/gates/test_coverage_planted.py $(PYTEST_ARGS)
 
 # Another interpreter has an environment of its own: the target calls make again for it. Only wheels, so that pip takes
 # an older version of what has none for it yet.
+FREE_THREADED = $(if $(filter command line,$(origin PYTHON)),$(PYTHON),.python-ft/bin/python3.13t)
 .PHONY: test-ft
-test-ft: ## run the tests on a free-threaded Python: make test-ft PYTHON=python3.13t
-	@$(PYTHON) -c 'import sysconfig as s, sys; sys.exit(not s.get_config_var("Py_GIL_DISABLED"))' || { \
-		echo "test-ft needs a free-threaded Python, and '$(PYTHON)' is not: make test-ft PYTHON=python3.13t" >&2; exit 1; }
-	@PIP_ONLY_BINARY=:all: $(MAKE) --no-print-directory VENV=.venv-ft PYTHON=$(PYTHON) test-ft-here
+test-ft: ## run the tests on a free-threaded Python, python-ft's or make test-ft PYTHON=python3.13t
+	@$(FREE_THREADED) -c 'import sysconfig as s, sys; sys.exit(not s.get_config_var("Py_GIL_DISABLED"))' || { \
+		echo "test-ft needs a free-threaded Python, and '$(FREE_THREADED)' is not: make python-ft, or make test-ft PYTHON=python3.13t" >&2; exit 1; }
+	@PIP_ONLY_BINARY=:all: $(MAKE) --no-print-directory VENV=.venv-ft PYTHON=$(FREE_THREADED) test-ft-here
 
 .PHONY: python-ft
 python-ft: $(VENV)/ready-uv ## fetch a free-threaded Python with uv: .python-ft/bin/python3.13t

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 from graphflow.errors import GraphValidationError, UnknownEdgeError
 from graphflow.logs import say
 from graphflow.node import Node
-from graphflow.settings import check_dead_letter_port, check_handler
-from graphflow.topology import Plan, check, nodes_of, plan
+from graphflow.settings import check_dead_letter_port
+from graphflow.topology import Plan, check, check_handlers, nodes_of, plan
 from graphflow.validation import error, nearest
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ class Registry:
     def add(self, item: Subgraph | Node, config: SchedulerConfig) -> None:
         """Take one more item; logs warnings, and raises GraphValidationError with all errors."""
         _check_all([*self.items, item], config)
-        unheard = [issue for path, node in nodes_of(item) for issue in check_handler(path, node)]
-        for issue in [*check([item]), *unheard]:
+        for issue in [*check([item]), *check_handlers([item])]:
             say(log, "graph_warning", "%s", issue, code=issue.code, graph=config.name or item.name)
         self.plan = plan([*self.items, item])
         self.items.append(item)

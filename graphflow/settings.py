@@ -35,7 +35,7 @@ def check_handler(name: str, node: Node) -> list[ValidationIssue]:
     """
     if not node.inputs or getattr(node.on_message, "__func__", None) is not Node.on_message:
         return []
-    message = f"node {name!r} has inputs but no on_message(self, port, msg): what arrives there is counted and forgotten"
+    message = f"node {name!r} has inputs but no on_message(self, port, msg): what arrives is counted and forgotten"
     return [warning("NO_HANDLER", message)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from graphflow.node import Node
 from graphflow.ordering import topological_groups
 from graphflow.placement import PlacedWire, placed_nodes, placed_wires
+from graphflow.settings import check_handler
 from graphflow.subgraph import Subgraph
 from graphflow.validation import (
     ValidationIssue,
@@ -107,6 +108,11 @@ def check(items: Sequence[Subgraph | Node]) -> list[ValidationIssue]:
     # What has a class that forgot super().__init__ has been reported, and has no name to compare.
     sound = [item for item in items if not check_constructed(item)]
     return issues + _check_together(sound)
+
+
+def check_handlers(items: Sequence[Subgraph | Node]) -> list[ValidationIssue]:
+    """NO_HANDLER for each node that hears nothing, in what `check` has found no error in."""
+    return [issue for item in items for path, node in nodes_of(item) for issue in check_handler(path, node)]
 
 
 def _check_root(graph: Subgraph) -> list[ValidationIssue]:

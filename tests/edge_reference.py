@@ -1,4 +1,4 @@
-"""What DESIGN says of one edge, with a list: the reference that test_edge_model compares with."""
+"""What docs/semantics.md and docs/policies.md say of one edge, with a list: what test_edge_model compares with."""
 
 from __future__ import annotations
 

@@ -20,6 +20,10 @@ ENTRIES = Path(__file__).with_name("QUARANTINE.md")
 _outcomes = pytest.StashKey[list[str]]()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quarantine", action="store_true", help="run the tests in quarantine, and no others")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "flaky_quarantine(reason): fails now and then; tracked in tests/QUARANTINE.md, tried twice at most"
@@ -27,8 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_outcomes] = []
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A quarantined test has a reason and an entry; an error of usage otherwise."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run those in quarantine, or all others. Each has a reason and an entry; an error of usage otherwise."""
     for item in items:
         marker = item.get_closest_marker("flaky_quarantine")
         if marker is None:
@@ -37,6 +41,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: flaky_quarantine needs a reason, a str")
         if not is_tracked(item.nodeid):
             raise pytest.UsageError(f"{item.nodeid} is in quarantine without an entry in {ENTRIES.name}")
+    asked = config.getoption("--quarantine")
+    apart = [item for item in items if (item.get_closest_marker("flaky_quarantine") is None) == asked]
+    if apart:
+        config.hook.pytest_deselected(items=apart)
+        items[:] = [item for item in items if item not in apart]
 
 
 def is_tracked(nodeid: str) -> bool:

@@ -22,6 +22,7 @@ from graphflow.pictures_mermaid import write_mermaid
 from graphflow.scheduler import Scheduler
 from graphflow.subgraph import Subgraph
 from graphflow.topology import check as issues_of
+from graphflow.topology import check_handlers
 
 if TYPE_CHECKING:
     from graphflow.node import Node
@@ -58,7 +59,8 @@ def check(place: str) -> int:
 
     Exit status 1 if there are errors, 0 if there are none (warnings do not count).
     """
-    issues = issues_of(_items(load(place)))
+    items = _items(load(place))
+    issues = issues_of(items) or check_handlers(items)
     if not issues:
         click.echo("no issues")
         return 0
@@ -106,11 +108,14 @@ def run(place: str, workers: int | None, duration: float | None, refresh: float,
     """Run a graph and show what it does.
 
     Without --table or --no-table there is a table where the output is a terminal. Ctrl-C and SIGTERM drain; a second
-    one stops at once. Exit status 0 if everything was handled, 1 if not, 130 after Ctrl-C.
+    one stops at once. Exit status 0 if nothing was left behind, 1 if something was or an error stopped the graph, 130
+    after Ctrl-C.
     """
     logging.getLogger("graphflow").setLevel(logging.INFO)
     try:
-        return run_watched(_scheduler(load(place), workers), refresh_s=refresh, duration_s=duration, table=table)
+        return run_watched(
+            lambda: _scheduler(load(place), workers), refresh_s=refresh, duration_s=duration, table=table
+        )
     except GraphflowError as error:
         raise LoadError(f"{place} cannot run: {error}") from None
 

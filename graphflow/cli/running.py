@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
+import time
 import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,7 +18,7 @@ from rich.logging import RichHandler
 from graphflow.cli.table import live_table, plain_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from graphflow.report import ShutdownReport
     from graphflow.scheduler import Scheduler
@@ -45,11 +47,10 @@ class Watched:
             waiting = threading.Thread(target=self._wait, name="graphflow-cli")
             waiting.start()
             try:
-                with self._logs(table):
-                    if table:
-                        self._show_table()
-                    else:
-                        self._show_lines()
+                if table:
+                    self._show_table()
+                else:
+                    self._show_lines()
             finally:
                 if not self._ended.is_set():
                     self._scheduler.shutdown(drain=False)
@@ -80,28 +81,16 @@ class Watched:
             self._console.print(plain_line(now, before), soft_wrap=True, markup=False, highlight=False)
             before = now
 
-    @contextmanager
-    def _logs(self, table: bool) -> Iterator[None]:
-        """Log records go above the table, or to stderr."""
-        handler: logging.Handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
-        if table:
-            handler = RichHandler(console=self._console, show_path=False)
-        logging.getLogger().addHandler(handler)
-        try:
-            yield
-        finally:
-            logging.getLogger().removeHandler(handler)
-
     def _ticks(self) -> Iterator[None]:
-        """One now, then one each `refresh_s`, and a last one when it has ended."""
+        """One now, then one each `refresh_s` and when it is to drain, and a last one when it has ended."""
+        drain_at = math.inf if self._duration_s is None else time.monotonic() + self._duration_s
         yield
-        shown = 0.0
-        while not self._ended.wait(self._refresh_s):
+        while not self._ended.wait(min(self._refresh_s, max(0.0, drain_at - time.monotonic()))):
             yield
-            shown += self._refresh_s
-            if self._duration_s is not None and shown >= self._duration_s and not self._asked:
-                self._stop(drain=True)
+            if time.monotonic() >= drain_at:
+                drain_at = math.inf
+                if not self._asked:
+                    self._stop(drain=True)
         yield
 
     def _stop(self, *, drain: bool) -> None:
@@ -136,8 +125,26 @@ class Watched:
         return 0 if complete else 1
 
 
-def run_watched(scheduler: Scheduler, *, refresh_s: float, duration_s: float | None, table: bool | None) -> int:
-    """Run a scheduler to its end and show it: a live table on a terminal (`table` None: if there is one), else a line
-    at each refresh."""
+def run_watched(
+    make: Callable[[], Scheduler], *, refresh_s: float, duration_s: float | None, table: bool | None
+) -> int:
+    """Make a scheduler, run it to its end and show it: a live table on a terminal (`table` None: if there is one), else
+    a line at each refresh. What is logged is shown from the making on."""
     console = Console()
-    return Watched(scheduler, console, refresh_s, duration_s).run(console.is_terminal if table is None else table)
+    table = console.is_terminal if table is None else table
+    with _logs_shown(console, table):
+        return Watched(make(), console, refresh_s, duration_s).run(table)
+
+
+@contextmanager
+def _logs_shown(console: Console, table: bool) -> Iterator[None]:
+    """Log records go above the table, or to stderr."""
+    handler: logging.Handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    if table:
+        handler = RichHandler(console=console, show_path=False)
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)

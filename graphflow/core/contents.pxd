@@ -38,7 +38,7 @@ cdef enum:
     ANSWER_EVICT = 68       # a list to evict into
 
 cdef struct Counts:
-    # "Counting" in DESIGN: offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered
+    # Counting (docs/semantics.md): offered = delivered + dropped + replaced + coalesced + expired + depth + undelivered
     int64_t offered
     int64_t delivered
     int64_t peak_depth          # these three share the cache line of the lock's neighbours: a plain put needs no other

@@ -1,6 +1,6 @@
-# The core's two kinds of locks, and the two ways to take one. See DESIGN "The core": scheduler lock before edge lock,
-# the edge lock is a leaf, and while either is held nothing calls Python, allocates, drops a reference or waits for the
-# GIL.
+# The core's two kinds of locks, and the two ways to take one. The rules (docs/architecture.md): scheduler lock before
+# edge lock, the edge lock is a leaf, and while either is held nothing calls Python, allocates, drops a reference or
+# waits for the GIL.
 #
 # The scheduler's lock is a std::mutex, as its waiters sleep on condition variables. An edge's is taken twice a message
 # and hardly ever waited for, so it is one word: free, held, or held and somebody may be asleep for it. Taking and

@@ -50,13 +50,17 @@ class Fatal(Sink):
     def on_message(self, port, msg):
         raise ValueError("the end of it")
 
+class Cold(Sink):
+    def on_start(self):
+        raise OSError("not yet")
+
 class Slow(Sink):
     def on_message(self, port, msg):
         time.sleep(0.001)
 
 def graph(sink, items):
     made = Subgraph.from_nodes("shop", [Source("orders", items), sink])
-    made.connect("orders:out", ("sink", "in"), capacity=20)
+    made.connect("orders:out", (sink.name, "in"), capacity=20)
     return made
 
 def forever():
@@ -68,6 +72,11 @@ def forever():
 def finite(): return graph(Sink("sink"), range(100))
 def endless(): return graph(Slow("sink"), forever())
 def fatal(): return graph(Fatal("sink"), range(100))
+def unready():
+    deaf = graph(Node("deaf", "in"), [])
+    deaf.add_node(Cold("cold"))
+    deaf.expose_input("in", "cold:in")
+    return deaf
 def lonely(): return Subgraph.from_nodes("lonely", [Sink("sink")])
 def raising(): raise RuntimeError("no graph today")
 def number(): return 5
@@ -148,6 +157,29 @@ def test_run_of_a_finite_graph_ends_with_its_report(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "shop: stopped after" in done.stdout
     assert done.stdout.endswith("completed: complete\n")
+
+
+def test_what_goes_wrong_before_the_first_message_is_shown(folder: Path) -> None:
+    done = cli(folder, "run", "shop:unready")
+    assert (done.returncode, done.stdout.splitlines()[-2:]) == (
+        0,
+        ["completed: complete, with errors", "  1 error in cold"],
+    )
+    for said in ("NO_HANDLER: node 'deaf'", "shop: run started", "OSError: not yet"):
+        assert said in done.stderr, done.stderr
+
+
+def test_check_says_what_a_run_would_warn_of(folder: Path) -> None:
+    done = cli(folder, "check", "shop:unready")
+    assert done.returncode == 0
+    assert "NO_HANDLER" in done.stdout
+
+
+def test_a_duration_shorter_than_a_refresh_is_kept(folder: Path) -> None:
+    began = time.monotonic()
+    done = cli(folder, "run", "shop:endless", "--duration", "0.1", "--refresh", "40")
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 30
 
 
 def test_run_takes_a_scheduler_as_it_is_but_for_the_workers(folder: Path) -> None:

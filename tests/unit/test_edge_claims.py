@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 from counting import assert_conserved
-from edges import DEADLINE_S, Call, drained, make_edge, stopped_clock, sum_of_a_race, wait_until, waiting_get, waiting_put
+from edges import (
+    DEADLINE_S,
+    Call,
+    drained,
+    make_edge,
+    stopped_clock,
+    sum_of_a_race,
+    waiting_get,
+    waiting_put,
+)
 
 from graphflow import Coalesce, Edge, EdgeClosed, Latest, PutResult, SchedulerStateError
 

@@ -101,11 +101,14 @@ def test_other():
 def quarantined(pytester: pytest.Pytester, run: Callable[..., pytest.RunResult]) -> Callable[..., pytest.RunResult]:
     """Runs FLAKY with the quarantine plugin and these entries."""
 
-    def quarantined(entries: str, passes_at: int = 1, other: bool = True, **source: str) -> pytest.RunResult:
+    def quarantined(
+        entries: str, passes_at: int = 1, other: bool = True, apart: bool = True, **source: str
+    ) -> pytest.RunResult:
         (pytester.path / "quarantine.py").write_text(QUARANTINE.read_text())
         (pytester.path / "QUARANTINE.md").write_text(f"| test | since |\n|---|---|\n{entries}\n")
         text = source.get("source", FLAKY.format(passes_at=passes_at, other=other))
-        return run(text, "--strict-markers", conftest='pytest_plugins.append("quarantine")\n')
+        chosen = ["--quarantine"] if apart else []
+        return run(text, "--strict-markers", *chosen, conftest='pytest_plugins.append("quarantine")\n')
 
     return quarantined
 
@@ -118,7 +121,7 @@ def test_a_quarantined_test_is_tried_twice_and_reported(
     quarantined: Callable[..., pytest.RunResult], request: pytest.FixtureRequest
 ) -> None:
     result = quarantined(_entry(request))
-    result.assert_outcomes(passed=2)
+    result.assert_outcomes(passed=1, deselected=1)
     result.stdout.fnmatch_lines(["*= quarantine =*", "*::test_flaky: passed the second time; the first time: *"])
 
 
@@ -126,14 +129,14 @@ def test_a_quarantined_test_is_not_tried_three_times(
     quarantined: Callable[..., pytest.RunResult], request: pytest.FixtureRequest
 ) -> None:
     result = quarantined(_entry(request), passes_at=2)
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(failed=1, deselected=1)
     result.stdout.fnmatch_lines(["*::test_flaky: failed twice; the first time: *"])
 
 
-def test_other_tests_are_tried_once(
+def test_other_tests_are_tried_once_and_without_those_in_quarantine(
     quarantined: Callable[..., pytest.RunResult], request: pytest.FixtureRequest
 ) -> None:
-    quarantined(_entry(request), other=False).assert_outcomes(passed=1, failed=1)
+    quarantined(_entry(request), apart=False, other=False).assert_outcomes(failed=1, deselected=1)
 
 
 def test_a_quarantine_without_an_entry_is_refused(quarantined: Callable[..., pytest.RunResult]) -> None:

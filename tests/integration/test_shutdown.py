@@ -115,7 +115,7 @@ def test_handler_that_never_returns_is_named_and_the_call_ends_in_time(drain: bo
         started = time.monotonic()
         report = scheduler.shutdown(drain=drain, timeout=2.0)
         passed = time.monotonic() - started
-    assert passed < 3.5  # the machine may be busy; the promise is the timeout
+    assert passed < 2.0 + 0.4  # the machine may be busy; the promise is the timeout
     assert report.abandoned == ("gate",)
     assert report.timed_out
     assert not report.complete
@@ -162,7 +162,7 @@ def test_absent_reader_holds_a_drain_until_its_deadline_then_it_is_undelivered()
         started = time.monotonic()
         report = scheduler.shutdown(timeout=1.0)
         passed = time.monotonic() - started
-    assert 0.8 <= passed < 2  # drain has 80 % of it
+    assert 0.8 <= passed < 1.4  # drain has 80 % of it
     assert report.timed_out
     assert report.undelivered == {"map:out->output:out": 1, "input:in->map:in": 2}
     assert [message.payload for message in scheduler.output("out")] == [0, 1]  # still readable
@@ -195,7 +195,7 @@ def test_on_stop_that_hangs_is_named_and_others_get_theirs() -> None:
     with scheduler_of(graph, workers=1) as scheduler:
         began = time.monotonic()
         report = scheduler.shutdown(timeout=3.0)
-        assert time.monotonic() - began < 6
+        assert time.monotonic() - began < 3.5
     free.set()
     assert report.abandoned == ("hangs",)
     assert stops.stopped == 1

@@ -60,7 +60,9 @@ def check(place: str) -> int:
     Exit status 1 if there are errors, 0 if there are none (warnings do not count).
     """
     items = _items(load(place))
-    issues = issues_of(items) or check_handlers(items)
+    issues = issues_of(items)
+    if not any(issue.level == "error" for issue in issues):
+        issues += check_handlers(items)
     if not issues:
         click.echo("no issues")
         return 0

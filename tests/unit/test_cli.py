@@ -77,6 +77,10 @@ def unready():
     deaf.add_node(Cold("cold"))
     deaf.expose_input("in", "cold:in")
     return deaf
+def loose():
+    made = unready()
+    made.add_node(Source("unheard", []))
+    return made
 def lonely(): return Subgraph.from_nodes("lonely", [Sink("sink")])
 def raising(): raise RuntimeError("no graph today")
 def number(): return 5
@@ -169,10 +173,11 @@ def test_what_goes_wrong_before_the_first_message_is_shown(folder: Path) -> None
         assert said in done.stderr, done.stderr
 
 
-def test_check_says_what_a_run_would_warn_of(folder: Path) -> None:
-    done = cli(folder, "check", "shop:unready")
+def test_check_says_all_that_a_run_would_warn_of(folder: Path) -> None:
+    done = cli(folder, "check", "shop:loose")
     assert done.returncode == 0
     assert "NO_HANDLER" in done.stdout
+    assert "UNCONNECTED_PORT" in done.stdout
 
 
 def test_a_duration_shorter_than_a_refresh_is_kept(folder: Path) -> None:

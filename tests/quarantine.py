@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     apart = [item for item in items if (item.get_closest_marker("flaky_quarantine") is None) == asked]
     if apart:
         config.hook.pytest_deselected(items=apart)
-        items[:] = [item for item in items if item not in apart]
+        items[:] = [item for item in items if (item.get_closest_marker("flaky_quarantine") is not None) == asked]
 
 
 def is_tracked(nodeid: str) -> bool:

@@ -32,7 +32,6 @@ from graphflow import (
     Subgraph,
 )
 from graphflow.logs import EVENTS, say
-from graphflow.nodes import map_node
 from graphflow.observability import json_formatter
 
 if TYPE_CHECKING:
@@ -94,20 +93,6 @@ def test_a_stop_without_a_drain_tells_of_none(heard: Listener) -> None:
         scheduler.shutdown(drain=False)
     assert not heard.events("run_draining")
     assert "shutdown" in heard.one("run_stopping").getMessage()
-
-
-def test_a_node_that_hears_nothing_is_warned_of_once_it_is_to_run(heard: Listener) -> None:
-    class Misspelt(Node):
-        def on_mesage(self, port: str, msg: Message) -> None: ...
-
-    patched = Node("patched", "in")
-    patched.on_message = lambda port, msg: None  # type: ignore[method-assign]
-    graph = chain(Source("a", [1]), Misspelt("deaf", "in", "out"), Map("map"), map_node(abs, "step"), patched)
-    assert graph.validate() == []
-    scheduler_of(graph)
-    record = heard.one("graph_warning")
-    assert record.code == "NO_HANDLER"
-    assert "node 'deaf' has inputs but no on_message(self, port, msg)" in record.getMessage()
 
 
 def test_an_error_has_a_traceback_and_says_where_and_in_which_trace(heard: Listener) -> None:

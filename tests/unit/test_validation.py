@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from graphs import Map, Source, chain, scheduler_of
 from subgraphs import step
 
-from graphflow import Block, Drop, Node, PortSpec, Subgraph, ValidationIssue
+from graphflow import Block, Drop, Message, Node, PortSpec, Subgraph, ValidationIssue
+from graphflow.nodes import map_node
 from graphflow.ordering import strong_groups
 from graphflow.validation import check_block_cycles, check_bounds, nearest
 
@@ -236,3 +238,18 @@ def test_strong_groups_are_found_without_recursion() -> None:
     count = 100_000
     circle = [[(number + 1) % count] for number in range(count)]
     assert strong_groups(circle) == [list(range(count))]
+
+
+def test_a_node_that_hears_nothing_is_warned_of_once_it_is_to_run(caplog: pytest.LogCaptureFixture) -> None:
+    class Misspelt(Node):
+        def on_mesage(self, port: str, msg: Message) -> None: ...
+
+    patched = Node("patched", "in")
+    vars(patched)["on_message"] = lambda port, msg: None
+    graph = chain(Source("a", [1]), Misspelt("deaf", "in", "out"), Map("map"), map_node(abs, "step"), patched)
+    assert graph.validate() == []
+    with caplog.at_level("WARNING", "graphflow.scheduler"):
+        scheduler_of(graph)
+    (record,) = caplog.records
+    assert vars(record)["code"] == "NO_HANDLER"
+    assert "node 'deaf' has inputs but no on_message(self, port, msg)" in record.getMessage()

@@ -172,7 +172,7 @@ def main() -> None:
         hold="loose",
     )
     off, on = on_running_edge(metrics=False), on_running_edge(metrics=True)
-    add_ratio(figures, "edge.metrics_on", on, PAIRS, yard=off, yards=PAIRS)
+    add_ratio(figures, "edge.metrics_on", on, PAIRS, yard=off, yards=PAIRS, hold="overhead")
 
     message = Message(MessageType.DATA, 1, headers={"k": 1})
     data = MessageType.DATA

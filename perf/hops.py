@@ -152,7 +152,8 @@ def add_hops(figures: Figures) -> None:
     # These go up by a tenth when the other core is busy; their instructions are held tightly (instructions.py).
     for name, make in {"compiled_map": of_maps, "compiled_filter": of_filters, "function": of_functions}.items():
         add_ratio(figures, f"hop.{name}", running(make), hops, clock=clock, hold="loose")
-    add_ratio(figures, "hop.metrics_on", running(of_classes, metrics=True), hops, yard=classes, yards=hops, clock=clock)
+    with_metrics = running(of_classes, metrics=True)
+    add_ratio(figures, "hop.metrics_on", with_metrics, hops, yard=classes, yards=hops, clock=clock, hold="overhead")
     for workers in (2, 4):
         many = running(of_classes, workers=workers)
         add_ratio(figures, f"hop.{workers}_workers", many, hops, yard=classes, yards=hops, clock=clock, hold="loose")

@@ -24,7 +24,7 @@ def rows(verdicts: Sequence[Verdict]) -> list[tuple[str, ...]]:
             f"{each.baseline:.4g}",
             f"{each.now:.4g}",
             f"{each.change:+.1%}",
-            "" if each.limit is None else f"x{each.limit:g}",
+            "" if each.limit is None else f"x{each.limit:.3g}",
             f"{each.spread:.1%}",
             each.verdict,
         )

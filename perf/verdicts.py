@@ -10,8 +10,9 @@ from suites import Figure, Unusable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LIMITS = {"tight": 1.10, "loose": 2.0}
-NOISE_MOST = 0.15  # of a tight figure: a wider spread says nothing at 10 %
+LIMITS = {"tight": 1.10, "loose": 2.0}  # of now / baseline
+OVERHEAD_MOST = 1.10  # of an "overhead", the cost with a feature over that without it, whatever the baseline says
+NOISE_MOST = 0.15  # of a figure held to 10 %: a wider spread says nothing there
 
 OK, BETTER, SLOWER, NOISY, SHOWN = "ok", "better", "SLOWER", "NOISY", "shown"
 
@@ -59,14 +60,23 @@ def _verdict(before: Figure, now: Figure) -> Verdict:
             raise Unusable(
                 f"{now.name}: the {what} of this run is {given!r} and of the baseline {wanted!r}, which do not compare"
             )
-    limit = LIMITS.get(now.hold)
-    verdict = SHOWN
-    if limit is not None:
-        verdict = OK
-        if before.value and now.value / before.value > limit:
-            verdict = SLOWER
-        elif now.hold == "tight" and now.spread > NOISE_MOST:
-            verdict = NOISY
-        elif before.value and now.value / before.value < 1 / LIMITS["tight"]:
-            verdict = BETTER
-    return Verdict(now.name, before.value, now.value, limit, now.spread, verdict)
+    return Verdict(now.name, before.value, now.value, _limit(before, now), now.spread, _judged(before, now))
+
+
+def _limit(before: Figure, now: Figure) -> float | None:
+    """The most that now / baseline may be; None where the figure is only shown."""
+    if now.hold == "overhead":
+        return OVERHEAD_MOST / before.value if before.value else None
+    return LIMITS.get(now.hold)
+
+
+def _judged(before: Figure, now: Figure) -> str:
+    limit = _limit(before, now)
+    if limit is None:
+        return SHOWN
+    change = now.value / before.value if before.value else 1.0
+    if change > limit:
+        return SLOWER
+    if now.hold != "loose" and now.spread > NOISE_MOST:
+        return NOISY
+    return BETTER if before.value and change < 1 / LIMITS["tight"] else OK

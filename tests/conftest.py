@@ -20,6 +20,7 @@ from graphflow.testing import replay
 HELPERS = (
     "artifacts",
     "awaits",
+    "busy",
     "coroutines",
     "counting",
     "edges",

@@ -9,7 +9,7 @@ cdef extern from *:
         int worker;             /* the worker's row in the flight recorder; -1 elsewhere */
         int asking;             /* merge functions, policies and key comparisons that run on this thread */
         void *actor;            /* borrowed Actor where this thread is part of a simulation; else NULL */
-        long long gave_way_ns;  /* when this thread last let others have the GIL, between two batches or turns */
+        long long looked_ns;    /* when this thread last looked whether another wants the GIL, between two turns */
         void *abandoning;       /* borrowed edge where this thread stops a wait for a loop that is closed; else NULL */
     };
     """
@@ -20,7 +20,7 @@ cdef extern from *:
         int worker
         int asking
         void* actor
-        long long gave_way_ns
+        long long looked_ns
         void* abandoning
 
 cdef Context* here() noexcept nogil

@@ -1,7 +1,5 @@
 # One thread-local record for the whole core; the other modules reach it through here().
 
-import sys
-
 cdef extern from *:
     """
     #include <cstdlib>      /* defines __GLIBC__ where it is */
@@ -15,7 +13,11 @@ cdef extern from *:
     """
     Context* gf_here_address() noexcept nogil
 
-cdef long long switch_ns = <long long>(sys.getswitchinterval() * 1e9)
+cdef enum:
+    BREATH_NS = 50_000      # between two looks, at least: a look takes 50 ns, so it costs a thousandth
+
+# Compiled by the interpreter, not by Cython: its first instruction is one at which the interpreter looks for requests.
+cdef object interpret = eval("lambda: None")
 
 
 cdef Context* here() noexcept nogil:
@@ -24,9 +26,12 @@ cdef Context* here() noexcept nogil:
 
 
 cdef void breathe(Context* context, long long now_ns) noexcept:
-    """Let other threads have the GIL, once a switch interval: a graph whose functions are all in C never runs the
-    interpreter, which is what asks whether one of them wants it."""
-    if now_ns - context.gave_way_ns > switch_ns:
-        context.gave_way_ns = now_ns
-        with nogil:
-            pass
+    """Let another thread have the GIL if one has asked for it: a graph whose functions are all in C never runs the
+    interpreter, which is what looks for such requests (on a build without the GIL, for a collector that waits).
+
+    A thread asks after it has waited for a switch interval in which nobody let the GIL go. So one that lets it go
+    unasked, and has it back before the one it woke is awake, starves the others: it sets their intervals back for
+    ever. Where nobody asks, the GIL is kept."""
+    if now_ns - context.looked_ns > BREATH_NS:
+        context.looked_ns = now_ns
+        interpret()     # an asynchronous exception that strikes here came too late for its handler: it is unraisable

@@ -53,10 +53,19 @@ def verdicts(tmp_path: Path, before: float, now: float, **metadata: Any) -> list
         (1.9, "loose", "ok"),
         (2.1, "loose", "SLOWER"),
         (50.0, "none", "shown"),
+        (1.09, "overhead", "ok"),
+        (1.11, "overhead", "SLOWER"),
     ],
 )
 def test_a_figure_fails_over_its_limit(tmp_path: Path, now: float, hold: str, verdict: str) -> None:
     assert verdicts(tmp_path, 1.0, now, hold=hold) == [verdict]
+
+
+def test_what_a_feature_costs_is_held_to_a_tenth_whatever_the_baseline_says(tmp_path: Path) -> None:
+    """A baseline of 1.045 does not make 1.14 good, and one of 1.2 would not make 1.12 so."""
+    assert verdicts(tmp_path, 1.045, 1.09, hold="overhead") == ["ok"]
+    assert verdicts(tmp_path, 1.045, 1.11, hold="overhead") == ["SLOWER"]
+    assert verdicts(tmp_path, 1.2, 1.12, hold="overhead") == ["SLOWER"]
 
 
 def test_a_figure_that_is_all_over_the_place_fails(tmp_path: Path) -> None:

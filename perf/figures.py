@@ -10,8 +10,8 @@ from typing import Literal
 
 import pyperf
 
-# What the gate does with a figure: holds it to 10 % over its baseline or to twice that, holds a ratio of with to without
-# to 1.10 itself (what a feature may cost), or shows it.
+# What the gate does with a figure: holds it to 10 % over its baseline or to twice that, holds a ratio of with to
+# without to 1.10 itself (what a feature may cost), or shows it.
 Hold = Literal["tight", "loose", "overhead", "none"]
 
 _STAMP = Path(__file__).parents[1] / "build" / "variant"

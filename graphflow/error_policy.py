@@ -20,7 +20,8 @@ class ErrorPolicy:
     """What an exception in a node's `on_message`, `on_tick` or `produce` does; for one node or for all of a scheduler.
 
     One of `CONTINUE`, `STOP_NODE`, `STOP_GRAPH`, or made by `retry()` or `dead_letter()`. A generator that has raised
-    has ended: a failed `produce` is not retried, the source has failed.
+    has ended: a failed `produce` is not retried, the source has failed. An item that a source may not send is refused,
+    and the source goes on.
     """
 
     CONTINUE: ClassVar[ErrorPolicy]
@@ -110,7 +111,7 @@ class DeadLetter:
     """The payload of the ERROR message that `ErrorPolicy.dead_letter` emits."""
 
     message: Message | None
-    """What was being handled; None for a tick or a source."""
+    """What was being handled, or what a source may not send; None for a tick, and for a source that has failed."""
     exception: BaseException
     """The error; the frames of its traceback are emptied, so that it holds nothing else."""
     traceback: str

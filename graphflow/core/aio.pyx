@@ -13,7 +13,8 @@ import inspect
 from graphflow.core.call cimport Call
 from graphflow.core.coroutine cimport Flight, FlightCell, open_gate
 from graphflow.core.lock cimport add, peek
-from graphflow.core.state cimport DRAIN_HOOK, DRAINING, START_HOOK, STOP_HOOK, Hook
+from graphflow.core.message cimport Message
+from graphflow.core.state cimport DRAIN_HOOK, DRAINING, START_HOOK, STOP_HOOK, STOPPED, Hook
 
 from graphflow.core.coroutine import park
 from graphflow.values import Values
@@ -105,7 +106,7 @@ async def handle(Flight flight):
             cell.forget(call, 0)
             cell.end_call(call)
         elif cell.attempt_ends_in(call, error):
-            await tell(flight, error)
+            await tell(flight, error, flight.message)
             cell.try_or_give_up(call, error)
     else:
         cell.attempt_succeeded(call)
@@ -193,21 +194,31 @@ async def feed(Flight flight):
 
 async def send_source(Flight flight, source):
     cdef AsyncCell cell = <AsyncCell>flight.cell
-    thrown = None
     try:
         while not cell.closing:
-            value = await (source.__anext__() if thrown is None else source.athrow(thrown))
-            thrown = None
+            value = await source.__anext__()
+            refused = None
             try:
                 cell.send_yielded(value, None)
             except Exception as error:
-                thrown = error
+                refused = error         # of this value alone: the source goes on
+            if refused is not None:
+                await refuse(flight, refused, cell.produced_message(value))
             cell.show_outbox()
             cell.allowance -= 1
             if cell.allowance <= 0 or cell.interrupted(0):
                 await leave_to_send(flight)
     except StopAsyncIteration:
         return
+
+
+async def refuse(Flight flight, error, Message message):
+    """What a source may not send: the error policy applies to it alone."""
+    cdef AsyncCell cell = <AsyncCell>flight.cell
+    await tell(flight, error, message)
+    cell.stand("produce", error, message, None, True, 1)
+    if peek(cell.state.masks) & STOPPED:
+        cell.closing = True
 
 
 cdef int land(Flight flight) except -1:
@@ -270,23 +281,24 @@ async def leave_to_send(Flight flight):
     await flight.gate
 
 
-async def tell(Flight flight, error):
+async def tell(Flight flight, error, Message message):
     """The node sees an error first; what its on_error raises is logged."""
     cdef AsyncCell cell = <AsyncCell>flight.cell
     if not cell.has_on_error:
         return
     try:
-        result = cell.hooks.on_error(error, flight.message)
+        result = cell.hooks.on_error(error, message)
         if inspect.iscoroutine(result):
             await result
     except BaseException as second:
-        cell.report("on_error", second)
+        if not flight.given_up(second):
+            cell.fail_on_error(second, message)
 
 
 async def settle(Flight flight, error, bint governed):
     """An exception left a hook that handles no message."""
     cdef AsyncCell cell = <AsyncCell>flight.cell
-    if flight.given_up(error) or cell.is_fatal(error):
+    if flight.given_up(error) or cell.is_fatal(flight.hook, error, None, None):
         return
-    await tell(flight, error)
+    await tell(flight, error, None)
     cell.stand(flight.hook, error, None, None, governed, 1)

@@ -75,8 +75,7 @@ cdef class Cell(Handler):
         for inlet in self.inlets:       # one of them was being taken from
             self.dispatch.inlet_left(&inlet.state, False)
             self.dispatch.inlet_left(&inlet.state, True)
-        self.engine.fatal(error)
-        return 0
+        return self.end_graph(self.hook_name(), error)
 
     cdef int run(self, Turn* turn) except -1:
         cdef NodeState* state = self.state

@@ -52,7 +52,7 @@ cdef class Flight:
         except StopIteration:
             raise
         except BaseException as error:      # no hook's, those are settled: of memory, of the runtime itself
-            self.cell.engine.fatal(error)
+            self.cell.end_graph(self.hook, error, self.message)
             raise StopIteration from None
         finally:
             context.turn = outer

@@ -265,11 +265,13 @@ cdef class Engine:
                 edge.shut()
 
     def fatal(self, error):
-        """A node's error stops the graph: the first one is kept for run() and wait()."""
+        """A node's error stops the graph: the first one is kept for run() and wait(). True for that one."""
         with self.failure_lock:
-            if self.failure is None:
+            first = self.failure is None
+            if first:
                 self.failure = error
         self.request_stop(False, self.stop_budget_ns / 1e9)
+        return first
 
     def conclude(self):
         """After the run: close and release everything; returns undelivered counts by edge id."""

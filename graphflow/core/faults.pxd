@@ -13,7 +13,7 @@ cdef class Faults(Sender):
     cdef readonly int64_t dead_lettered  # messages that left as dead letters
     cdef readonly int64_t retries
     cdef readonly int64_t error_count
-    cdef readonly list errors       # the first ERRORS_KEPT
+    cdef readonly list errors       # the first ERRORS_KEPT; the one that stopped the graph in place of the last
 
     cdef int fail(
         self, str hook, object error, Message message, str port, bint governed, int attempts=*
@@ -21,7 +21,10 @@ cdef class Faults(Sender):
     cdef int stand(
         self, str hook, object error, Message message, str port, bint governed, int attempts
     ) except -1
-    cdef bint is_fatal(self, object error) except -1
+    cdef bint is_fatal(self, str hook, object error, Message message, str port) except -1
+    cdef int end_graph(self, str hook, object error, Message message=*, str port=*) except -1
+    cdef int stop_graph(self, object error) except -1
+    cdef int fail_on_error(self, object error, Message message) except -1
     cdef int tell_on_error(self, object error, Message message) except -1
     cdef int note_error(self, str hook, object error, Message message=*, str port=*) except -1
     cdef bint govern(self, object error, Message message, str port, int attempts) except -1

@@ -28,9 +28,10 @@ cdef class Faults(Sender):
     cdef int fail(
         self, str hook, object error, Message message, str port, bint governed, int attempts=1
     ) except -1:
-        """An exception left a hook, and there is no other attempt. `governed`: the node's error policy applies."""
-        if self.is_fatal(error):
-            add(self.failed, message is not None)
+        """An exception left a hook, and there is no other attempt. `governed`: the node's error policy applies. With a
+        message and no port that message never came in: it is what a source may not send."""
+        if self.is_fatal(hook, error, message, port):
+            add(self.failed, port is not None)
             return 0
         self.tell_on_error(error, message)
         return self.stand(hook, error, message, port, governed, attempts)
@@ -44,18 +45,32 @@ cdef class Faults(Sender):
         if governed:
             lettered = self.govern(error, message, port, attempts)
         if lettered:
-            add(self.dead_lettered, message is not None)
+            add(self.dead_lettered, port is not None)
         else:
-            add(self.failed, message is not None)
+            add(self.failed, port is not None)
         return 0
 
-    cdef bint is_fatal(self, object error) except -1:
+    cdef bint is_fatal(self, str hook, object error, Message message, str port) except -1:
         """KeyboardInterrupt and SystemExit are nobody's to handle: they stop the graph and leave run()."""
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             return False
-        add(self.error_count, 1)
-        self.engine.fatal(error)
+        self.end_graph(hook, error, message, port)
         return True
+
+    cdef int end_graph(self, str hook, object error, Message message=None, str port=None) except -1:
+        """An error that no policy decides on stops the graph: the report holds it, and it leaves run()."""
+        try:
+            self.note_error(hook, error, message, port)
+        except Exception:
+            pass                # of memory, most likely: the stop matters more
+        return self.stop_graph(error)
+
+    cdef int stop_graph(self, object error) except -1:
+        """The graph stops for an error that has been noted. It is among those kept, however many came before it."""
+        if self.engine.fatal(error):
+            if not any([each is error for each in self.errors]):
+                self.errors[-1:] = [error]
+        return 0
 
     cdef int tell_on_error(self, object error, Message message) except -1:
         """The node sees an error first; what its on_error raises is logged."""
@@ -63,7 +78,13 @@ cdef class Faults(Sender):
             try:
                 self.hooks.on_error(error, message)
             except BaseException as second:
-                self.report("on_error", second, message)
+                self.fail_on_error(second, message)
+        return 0
+
+    cdef int fail_on_error(self, object error, Message message) except -1:
+        """on_error itself has raised: that is logged, and the error that it was told of still stands."""
+        if not self.is_fatal("on_error", error, message, None):
+            self.report("on_error", error, message)
         return 0
 
     cdef int note_error(self, str hook, object error, Message message=None, str port=None) except -1:
@@ -80,7 +101,7 @@ cdef class Faults(Sender):
         policy = self.error_policy.final
         kind = policy.kind
         if kind == "stop_graph":
-            self.engine.fatal(error)
+            self.stop_graph(error)
         elif kind == "stop_node":
             self.say_stopped(error)
             self.stop_here()

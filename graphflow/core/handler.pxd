@@ -79,5 +79,7 @@ cdef class Handler(Faults):
     cdef int abandon_held(self) except -1
     cdef int open_source(self) except -1
     cdef int pull(self, int quantum) except -1
+    cdef int send_produced(self, object value) except -1
+    cdef Message produced_message(self, object value)
     cdef int end_source(self) except -1
     cdef int close_inputs(self) except -1

@@ -288,7 +288,7 @@ cdef class Handler(Faults):
             try:
                 suspended.generator.close()
             except BaseException as error:
-                if not self.is_fatal(error):
+                if not self.is_fatal(suspended.hook, error, suspended.message, suspended.port):
                     self.tell_on_error(error, suspended.message)
                     self.note_error(suspended.hook, error, suspended.message, suspended.port)
             if suspended.span is not None:
@@ -309,34 +309,23 @@ cdef class Handler(Faults):
 
     cdef int pull(self, int quantum) except -1:
         """Take up to `quantum` values from a source; returns how many. It ends when it is exhausted, has raised, is
-        told to (draining), or has nobody left to send to."""
+        told to (draining), or has nobody left to send to. A value that may not be sent is refused, and it goes on: what
+        is thrown into a generator ends it, and most iterators cannot even be told."""
         cdef int done = 0
-        cdef object thrown = None
         cdef object value
         if peek(self.dispatch.phase) == DRAINING or self.all_closed():
             self.end_source()
             return 0
         try:
-            while done < quantum or thrown is not None:
+            while done < quantum and self.source is not None:
                 self.begun += 1
-                if thrown is None:
-                    value = next(self.source)
-                else:
-                    value = self.source.throw(thrown)
-                    thrown = None
+                value = next(self.source)
                 done += 1
                 if self.plain is not None and value is not None and type(value) is not Message:
                     self.pass_on(make_message(KIND_DATA, value))    # nothing in it raises
-                    if self.interrupted(0):
-                        break
-                    continue
-                try:
-                    self.send_yielded(value, None)
-                except Exception as error:
-                    if not hasattr(self.source, "throw"):
-                        raise
-                    thrown = error
-                if thrown is None and self.interrupted(0):
+                else:
+                    self.send_produced(value)
+                if self.interrupted(0):
                     break
             return done
         except StopIteration:
@@ -348,6 +337,24 @@ cdef class Handler(Faults):
             self.dispatch.source_ended(self.state)
             self.fail("produce", error, None, None, True)
         return done + 1
+
+    cdef int send_produced(self, object value) except -1:
+        """Send what a source has produced, or refuse it: then the error policy applies to that value alone."""
+        cdef object refused = None
+        try:
+            self.send_yielded(value, None)
+        except Exception as error:
+            refused = error     # handled outside: with the error in hand what on_error raises would refer to it
+        if refused is not None:
+            self.fail("produce", refused, self.produced_message(value), None, True)
+        return 0
+
+    cdef Message produced_message(self, object value):
+        """What a source would have sent for a value that it may not send, for its dead letter."""
+        if self.only_out is None and type(value) is tuple and len(<tuple>value) == 2:
+            if isinstance((<tuple>value)[0], str) and (<tuple>value)[0] in self.outs:
+                value = (<tuple>value)[1]
+        return <Message>value if type(value) is Message else make_message(KIND_DATA, value)
 
     cdef int end_source(self) except -1:
         """Close the generator of produce(): its finally blocks run, and may still emit."""

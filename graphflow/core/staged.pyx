@@ -220,7 +220,7 @@ cdef class StagedCell(Cell):
         self.attempt_ends(call, error)
         if self.error_policy.kind == "retry":
             self.forget(call, call.before)
-        if not self.is_fatal(error):
+        if not self.is_fatal(call.hook, error, call.seen, call.port):
             return True
         add(self.failed, call.message is not None)
         self.end_call(call)
@@ -288,7 +288,7 @@ cdef class StagedCell(Cell):
             try:
                 self.hand_on(call)
             except BaseException as error:      # no hook's: of a policy that exits, of memory
-                self.engine.fatal(error)
+                self.end_graph("emit", error)
             self.open_calls.discard(call)
             leaver = self.dispatch.next_leaver(self.state)
         return 0

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 
-from graphflow.cli.table import live_table, plain_line
+from graphflow.cli.table import LiveTable, plain_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,10 +68,10 @@ class Watched:
 
     def _show_table(self) -> None:
         with Live(console=self._console, auto_refresh=False) as live:
-            before = None
+            before, table = None, LiveTable()
             for _ in self._ticks():
                 now = self._scheduler.snapshot()
-                live.update(live_table(now, before, self._console.height), refresh=True)
+                live.update(table.draw(now, before, self._console.height), refresh=True)
                 before = now
 
     def _show_lines(self) -> None:
@@ -136,15 +136,36 @@ def run_watched(
         return Watched(make(), console, refresh_s, duration_s).run(table)
 
 
+class _OneLine(logging.Formatter):
+    """A record in a line, with the error that it is about and without its traceback, which would drown the table."""
+
+    def __init__(self) -> None:
+        super().__init__("%(message)s")
+        self.left_out = 0  # tracebacks and further lines
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *more = record.getMessage().splitlines() or [""]
+        error = record.exc_info[1] if record.exc_info else None
+        self.left_out += bool(more or error or record.stack_info)
+        return (
+            first if error is None else f"{first} ({''.join(traceback.format_exception_only(error)).splitlines()[0]})"
+        )
+
+
 @contextmanager
 def _logs_shown(console: Console, table: bool) -> Iterator[None]:
-    """Log records go above the table, or to stderr."""
+    """Log records go to stderr, or a line of each above the table."""
     handler: logging.Handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    short = _OneLine()
     if table:
         handler = RichHandler(console=console, show_path=False)
+        handler.setFormatter(short)
     logging.getLogger().addHandler(handler)
     try:
         yield
     finally:
         logging.getLogger().removeHandler(handler)
+        if short.left_out:
+            records = f"{short.left_out} log record{'s' if short.left_out > 1 else ''}"
+            console.print(f"{records} had more lines, such as tracebacks: --no-table shows them", highlight=False)

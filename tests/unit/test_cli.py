@@ -1,9 +1,7 @@
-"""The command line: check, draw and run, what they answer to wrong arguments, and the live table on a terminal."""
+"""The command line: check, draw and run, what they answer to wrong arguments, and that a terminal gets a table."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import os
 import pty
 import re
@@ -16,11 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from rich.console import Console
-
-from graphflow import EdgeSnapshot, NodeSnapshot, Snapshot
-from graphflow.cli.table import live_table
-from graphflow.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -310,58 +303,10 @@ def read_all(master: int, running: subprocess.Popen[Any]) -> Iterator[bytes]:
             return
 
 
-def snapshot_of(edges: int, nodes: int) -> Snapshot:
-    empty = Scheduler().snapshot()
-    some_edges = {f"a:out->n{number}:in": edge(f"a:out->n{number}:in", number) for number in range(edges)}
-    some_nodes = {f"n{number}": node(f"n{number}") for number in range(nodes)}
-    return dataclasses.replace(empty, graph="g", status="running", run_s=5.0, nodes=some_nodes, edges=some_edges)
-
-
-def edge(edge_id: str, depth: int) -> EdgeSnapshot:
-    counts = dict.fromkeys(EdgeSnapshot.__dataclass_fields__, 0)
-    return EdgeSnapshot(
-        **{  # type: ignore[arg-type]
-            **counts,
-            "id": edge_id,
-            "source": "a",
-            "target": "b",
-            "depth": depth,
-            "capacity": 100,
-            "band": "normal",
-            "policy": "Block",
-            "blocked_now": depth == 3,
-            "closed": False,
-            "max_bytes": None,
-            "time_in_queue": None,
-        }
-    )
-
-
-def node(path: str) -> NodeSnapshot:
-    counts = dict.fromkeys(NodeSnapshot.__dataclass_fields__, 0)
-    return NodeSnapshot(**{**counts, "path": path, "state": "idle", "last_error": None, "handler_time": None})  # type: ignore[arg-type]
-
-
-def drawn(now: Snapshot, width: int, height: int) -> list[str]:
-    console = Console(width=width, height=height, record=True, file=io.StringIO())
-    console.print(live_table(now, None, height))
-    return console.export_text().splitlines()
-
-
-@pytest.mark.parametrize("width", [80, 120])
-@pytest.mark.parametrize("height", [24, 50])
-@pytest.mark.parametrize(("edges", "nodes"), [(2, 3), (60, 60), (60, 2), (2, 60), (0, 0)])
-def test_the_table_fits_the_terminal(edges: int, nodes: int, width: int, height: int) -> None:
-    lines = drawn(snapshot_of(edges, nodes), width, height)
-    assert len(lines) < height
-    assert max(len(line.rstrip()) for line in lines) <= width
-    shown = sum("->" in line for line in lines)
-    left_out = [int(line.split()[2]) for line in lines if line.endswith("more edges")]
-    assert shown + sum(left_out) == edges
-
-
-def test_blocked_edges_come_first_then_the_fullest() -> None:
-    lines = [line for line in drawn(snapshot_of(60, 2), 100, 24) if "->" in line]
-    assert lines[0].startswith("a:out->n3:in")
-    assert "BLOCKED" in lines[0]
-    assert [re.search(r"n(\d+):in", line)[1] for line in lines[1:4]] == ["59", "58", "57"]  # type: ignore[index]
+def test_a_traceback_stays_out_of_the_table_and_is_said_to_be_elsewhere(folder: Path) -> None:
+    done = cli(folder, "run", "shop:unready", "--table")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())  # as the width of the terminal has it
+    assert "OSError: not yet" in said
+    assert "Traceback" not in said + done.stderr
+    assert re.search(r"log records? had more lines, such as tracebacks: --no-table shows them", said)

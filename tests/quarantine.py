@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 ENTRIES = Path(__file__).with_name("QUARANTINE.md")
 
-_outcomes = pytest.StashKey[list[str]]()
+PROPERTY = "quarantine"  # of the report of a test: what became of it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,7 +28,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "flaky_quarantine(reason): fails now and then; tracked in tests/QUARANTINE.md, tried twice at most"
     )
-    config.stash[_outcomes] = []
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -68,15 +67,24 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
         outcome = "failed twice" if any(report.failed for report in reports) else "passed the second time"
         outcome += f"; the first time: {str(first.longrepr).splitlines()[-1]}"
     for report in reports:
+        if report.when == "teardown":
+            report.user_properties.append((PROPERTY, outcome))
         item.ihook.pytest_runtest_logreport(report=report)
-    item.config.stash[_outcomes].append(f"{item.nodeid}: {outcome}")
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
-    """What became of the quarantined tests."""
-    if config.stash[_outcomes]:
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """What became of the quarantined tests, in whichever process they ran."""
+    lines = [
+        f"{report.nodeid}: {outcome}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "teardown"
+        for name, outcome in report.user_properties
+        if name == PROPERTY
+    ]
+    if lines:
         terminalreporter.section("quarantine")
-        for line in config.stash[_outcomes]:
+        for line in lines:
             terminalreporter.write_line(line)

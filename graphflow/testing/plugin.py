@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from graphflow.testing.outcome import Simulation
 
 SEED_VARIABLE = "GRAPHFLOW_SEED"
+_HANDED = "graphflow_seed"  # what a process of pytest-xdist is handed
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,9 +40,16 @@ def pytest_configure(config: pytest.Config) -> None:
 def choose_seed(config: pytest.Config) -> str:
     """The run's seed: as it is given, or drawn the first time."""
     if replay.run_seed is None:
-        given = config.getoption("--graphflow-seed") or os.environ.get(SEED_VARIABLE)
+        handed = getattr(config, "workerinput", {}).get(_HANDED)
+        given = handed or config.getoption("--graphflow-seed") or os.environ.get(SEED_VARIABLE)
         replay.run_seed = str(given) if given else str(random.SystemRandom().randrange(2**32))
     return replay.run_seed
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """The processes of a run with pytest-xdist all have its seed: a test draws the same in whichever it is."""
+    node.workerinput[_HANDED] = replay.run_seed
 
 
 def pytest_unconfigure() -> None:

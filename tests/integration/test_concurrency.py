@@ -201,6 +201,7 @@ def test_each_input_of_a_concurrent_node_keeps_its_own_order() -> None:
         assert [payload for where, payload in last.seen if where == port] == list(range(300))
 
 
+@pytest.mark.alone
 def test_two_workers_hash_in_one_node_at_the_same_time() -> None:
     """How much faster that is depends on the cores that the machine has to give just now, which a benchmark compares
     with bare threads; here both must be seen inside the hash, which releases the GIL, most of the time."""

@@ -41,6 +41,7 @@ def rest(threads: list[threading.Thread], seconds: float) -> tuple[int, float]:
     return voluntary_switches(threads) - switches, cpu_seconds(threads) - cpu
 
 
+@pytest.mark.alone
 def test_an_idle_graph_wakes_up_for_its_ticks_only() -> None:
     """A tick wakes the keeper, and that one worker, each of which goes to sleep again: two switches, and one or two
     more where they meet at a lock or at the interpreter's. Four workers that looked every few milliseconds would have
@@ -66,6 +67,7 @@ def rest_while_ticking(threads: list[threading.Thread], ticker: Ticker, ticks: i
     return voluntary_switches(threads) - switches, cpu_seconds(threads) - cpu
 
 
+@pytest.mark.alone
 def test_a_graph_with_nothing_due_does_not_wake_up() -> None:
     scheduler, ticker = ticking(HOUR_MS)
     threads = threads_of(scheduler.start)
@@ -76,6 +78,7 @@ def test_a_graph_with_nothing_due_does_not_wake_up() -> None:
     assert cpu <= 0.02
 
 
+@pytest.mark.alone
 def test_producers_that_wait_for_room_cost_nothing() -> None:
     """Twenty threads sit in put(): neither they nor the workers run until there is room."""
     last = Collect()

@@ -166,6 +166,7 @@ def test_a_thousand_runs_leak_no_threads_and_no_memory() -> None:
     assert threading.active_count() == threads
 
 
+@pytest.mark.alone
 def test_an_idle_graph_burns_no_processor_time() -> None:
     nodes: list[Node] = [Map(f"n{number}") for number in range(50)]
     graph = chain(*nodes)

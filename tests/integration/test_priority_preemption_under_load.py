@@ -107,6 +107,7 @@ class Counts(Node):
                 self.emit("out", msg.payload)
 
 
+@pytest.mark.alone
 @pytest.mark.untraced  # between the look at the count and the put, a tracer lets many messages pass
 @pytest.mark.parametrize("same_edge", [True, False])
 def test_no_data_message_of_the_node_comes_between_the_put_of_control_and_its_handling(same_edge: bool) -> None:
@@ -180,6 +181,7 @@ def short_switches() -> Iterator[None]:
     sys.setswitchinterval(interval)
 
 
+@pytest.mark.alone
 @pytest.mark.usefixtures("short_switches")
 @pytest.mark.parametrize("work", [sleeps, computes])
 @pytest.mark.parametrize("path", PATHS)

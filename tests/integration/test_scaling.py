@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from graphs import DEADLINE_S, Collect, Map, Source, assert_stopped_clean, chain, scheduler_of
 from timing import has_gil
 
@@ -30,6 +31,7 @@ def run(workers: int) -> tuple[float, list[int]]:
     return seconds, last.seen
 
 
+@pytest.mark.alone
 def test_two_workers_compute_the_same_and_without_the_lock_sooner() -> None:
     """The best of a few tries: other processes may have a processor of the two for a while."""
     expected = [compute(compute(value)) for value in range(MESSAGES)]

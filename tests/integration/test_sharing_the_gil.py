@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INTERVAL_S = 0.05
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.skipif(not has_gil(), reason="without a GIL there is nothing to share"),
     pytest.mark.untraced,  # the tracer is Python, which looks for the requests of others all the time
 ]

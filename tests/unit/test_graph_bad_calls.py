@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from graphs import Collect, Map, Remote, assert_graph_conserved, chain, run_graph, scheduler_of
-from hostile import HOSTILE, HUGE, INF, NAN, NO_NAMES, Touched
+from hostile import HOSTILE, HUGE, INF, NAN, NO_NAMES, Touched, named
 
 from graphflow import (
     Block,
@@ -87,7 +87,7 @@ NO_ENDPOINTS = [None, 3, True, b"a:out", "a", "a:", ":out", "a:b:c", ["a", "out"
 
 
 @pytest.mark.parametrize("addition", ["connect from", "connect to", "expose_input", "expose_output"])
-@pytest.mark.parametrize("endpoint", NO_ENDPOINTS, ids=repr)
+@pytest.mark.parametrize("endpoint", NO_ENDPOINTS, ids=named)
 def test_what_names_no_port_is_shown(addition: str, endpoint: Any) -> None:
     graph = small()
     before = contents(graph)
@@ -103,7 +103,7 @@ def test_what_names_no_port_is_shown(addition: str, endpoint: Any) -> None:
     assert contents(graph) == before
 
 
-@pytest.mark.parametrize("name", [*NO_NAMES, "", "a:b", "a/b", "a->b"], ids=repr)
+@pytest.mark.parametrize("name", [*NO_NAMES, "", "a:b", "a/b", "a->b"], ids=named)
 def test_what_is_no_name_is_shown(name: Any) -> None:
     graph = small()
     before = contents(graph)
@@ -127,7 +127,7 @@ def test_what_is_no_name_is_shown(name: Any) -> None:
     assert contents(graph) == before
 
 
-@pytest.mark.parametrize("thing", [None, 3, "a", Map, ["a"], HOSTILE], ids=repr)
+@pytest.mark.parametrize("thing", [None, 3, "a", Map, ["a"], HOSTILE], ids=named)
 def test_what_is_no_node_is_shown(thing: Any) -> None:
     graph = small()
     before = contents(graph)
@@ -144,7 +144,7 @@ def test_what_is_no_node_is_shown(thing: Any) -> None:
     assert contents(graph) == before
 
 
-@pytest.mark.parametrize("name", NO_NAMES, ids=repr)
+@pytest.mark.parametrize("name", NO_NAMES, ids=named)
 def test_what_names_no_port_of_a_node_is_a_lookup_error(name: Any) -> None:
     node = Node("n", "in", "out")
     with pytest.raises(LookupError, match=f"^node 'n' has no input port {re.escape(repr(name))}: there is 'in'$"):
@@ -153,7 +153,7 @@ def test_what_names_no_port_of_a_node_is_a_lookup_error(name: Any) -> None:
         node.output_port(name)
 
 
-@pytest.mark.parametrize("port", [*NO_NAMES, "", "oot"], ids=repr)
+@pytest.mark.parametrize("port", [*NO_NAMES, "", "oot"], ids=named)
 def test_what_names_no_port_to_emit_to_is_refused_and_nothing_is_sent(port: Any) -> None:
     remote, last = Remote(), Collect()
     graph = chain(remote, last)
@@ -214,7 +214,7 @@ def test_a_policy_without_settings_takes_none(policy: Any) -> None:
     assert policy() == policy()
 
 
-@pytest.mark.parametrize("value", [3, "max", [], object()], ids=repr)
+@pytest.mark.parametrize("value", [3, "max", [], object()], ids=named)
 def test_a_merge_function_and_a_key_can_be_called(value: Any) -> None:
     with pytest.raises(TypeError, match=f"^fn must be callable as .*, not {re.escape(repr(value))}$"):
         Coalesce(value)
@@ -226,7 +226,7 @@ def first(old: object, new: object) -> object:
     return old
 
 
-@pytest.mark.parametrize("policy", [Block(), Drop(), Latest(), Coalesce(first), Coalesce(first, key=id)], ids=repr)
+@pytest.mark.parametrize("policy", [Block(), Drop(), Latest(), Coalesce(first), Coalesce(first, key=id)], ids=named)
 def test_payloads_are_never_looked_at(policy: Policy) -> None:
     """Neither compared, hashed, measured nor asked whether they are true, on any way through a graph."""
 

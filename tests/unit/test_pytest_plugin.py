@@ -35,11 +35,12 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[
 
     monkeypatch.setenv("PYTHONPATH", str(Path(graphflow.__file__).parents[1]))
     monkeypatch.delenv("GRAPHFLOW_SEED", raising=False)
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # those of others take a second to import
 
     def run(source: str, *arguments: str, conftest: str = "") -> pytest.RunResult:
         pytester.makeconftest('pytest_plugins = ["graphflow.testing.plugin"]\n' + conftest)
         pytester.makepyfile(source)
-        return pytester.runpytest_subprocess("-rP", "-p", "no:cacheprovider", *arguments)
+        return pytester.runpytest_subprocess("-rP", "-p", "xdist", "-p", "no:cacheprovider", *arguments)
 
     return run
 
@@ -72,6 +73,27 @@ def test_the_environment_can_give_the_seed(
     assert seeds(run(SEEDED)) == seeds(run(SEEDED, "--graphflow-seed=5"))
 
 
+DRAWS = """
+import pytest, random
+
+@pytest.mark.parametrize("number", range(6))
+def test_it(number, graphflow_seed):
+    print("drawn", number, graphflow_seed)
+"""
+
+
+def test_the_processes_of_a_run_have_one_seed(run: Callable[..., pytest.RunResult]) -> None:
+    def drawn(*arguments: str) -> set[str]:
+        result = run(DRAWS, *arguments)
+        result.assert_outcomes(passed=6)
+        return {line for line in result.outlines if line.startswith("drawn ")}
+
+    assert drawn("--graphflow-seed=5") == drawn("--graphflow-seed=5", "-n", "2")
+    several = run(DRAWS, "-n", "2")
+    number = next(line for line in several.outlines if line.startswith("graphflow seed: ")).split()[2]
+    assert drawn(f"--graphflow-seed={number}") == {line for line in several.outlines if line.startswith("drawn ")}
+
+
 def test_a_failed_simulation_says_how_to_run_it_again(run: Callable[..., pytest.RunResult]) -> None:
     failing = SEEDED + "    graphflow_simulate(Source('source'), max_steps=1)\n"
     result = run(failing, "--graphflow-seed=5")
@@ -102,13 +124,13 @@ def quarantined(pytester: pytest.Pytester, run: Callable[..., pytest.RunResult])
     """Runs FLAKY with the quarantine plugin and these entries."""
 
     def quarantined(
-        entries: str, passes_at: int = 1, other: bool = True, apart: bool = True, **source: str
+        entries: str, *arguments: str, passes_at: int = 1, other: bool = True, apart: bool = True, **source: str
     ) -> pytest.RunResult:
         (pytester.path / "quarantine.py").write_text(QUARANTINE.read_text())
         (pytester.path / "QUARANTINE.md").write_text(f"| test | since |\n|---|---|\n{entries}\n")
         text = source.get("source", FLAKY.format(passes_at=passes_at, other=other))
         chosen = ["--quarantine"] if apart else []
-        return run(text, "--strict-markers", *chosen, conftest='pytest_plugins.append("quarantine")\n')
+        return run(text, "--strict-markers", *chosen, *arguments, conftest='pytest_plugins.append("quarantine")\n')
 
     return quarantined
 
@@ -122,6 +144,14 @@ def test_a_quarantined_test_is_tried_twice_and_reported(
 ) -> None:
     result = quarantined(_entry(request))
     result.assert_outcomes(passed=1, deselected=1)
+    result.stdout.fnmatch_lines(["*= quarantine =*", "*::test_flaky: passed the second time; the first time: *"])
+
+
+def test_a_quarantined_test_that_another_process_ran_is_reported(
+    quarantined: Callable[..., pytest.RunResult], request: pytest.FixtureRequest
+) -> None:
+    result = quarantined(_entry(request), "-n", "1")
+    result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*= quarantine =*", "*::test_flaky: passed the second time; the first time: *"])
 
 

@@ -51,6 +51,7 @@ class Beat(Node):
             assert self.enough.wait(DEADLINE_S), f"{len(self.times)} ticks"
 
 
+@pytest.mark.alone
 def test_each_node_has_its_own_interval_and_the_configs_by_default() -> None:
     fast, slow, default = Beat("fast", 2), Beat("slow", 1e9), Beat("default")
     graph = Subgraph.from_nodes("g", [fast, slow, default])
@@ -64,6 +65,7 @@ def test_each_node_has_its_own_interval_and_the_configs_by_default() -> None:
     assert slow.times == []
 
 
+@pytest.mark.alone
 def test_ticks_keep_to_their_grid() -> None:
     """Late ticks do not push the later ones: no drift."""
     beat = Beat("beat", 5)

@@ -86,6 +86,7 @@ def test_room_that_is_made_wakes_no_more_putters_than_fit() -> None:
         thread.join(DEADLINE_S)
 
 
+@pytest.mark.alone
 def test_a_run_gives_the_gil_away_seldom() -> None:
     """A worker with more to do keeps it: it sleeps a few times in a run of 60,000 hops, not once a message."""
     switches: list[int] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import gc
+import importlib.util
 import logging
 import os
 import random
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEEDS = "graphflow.testing.plugin"  # not imported here: pytest rewrites its assertions first
-pytest_plugins = [SEEDS, "alone", "artifacts", "pytester", "quarantine", "stressing"]
+SEVERAL = ["alone"] if importlib.util.find_spec("xdist") else []  # without it there is one process
+pytest_plugins = [SEEDS, *SEVERAL, "artifacts", "pytester", "quarantine", "stressing"]
 
 OF_OTHERS = ("decimal_context", "_GENERIC_TYPES_CACHE")  # context variables that libraries use as a cache
 LEAVE_S = 5.0  # how long threads may take to end after a test

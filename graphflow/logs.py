@@ -21,6 +21,7 @@ EVENTS = {
     "node_stopped": logging.WARNING,
     "batch_left": logging.WARNING,
     "ignored_return": logging.WARNING,
+    "error_unseen": logging.WARNING,
     "policy_error": logging.ERROR,
     "merge_error": logging.ERROR,
     "priority_changed": logging.INFO,

@@ -37,6 +37,7 @@ class Node(NodeBase):
     no room for them. A node with a method `produce()`, a generator or an async generator, is a
     source. What a generator yields goes to the only output, or is a `(port, payload)` pair where
     there are several. Hooks may be `async def`; all hooks of such a node run on one event loop.
+    `on_tick` and `on_drain` may be generators too, the other hooks may not.
 
     Raises ValueError for a bad or a repeated name, TypeError for what is no name or port.
     """

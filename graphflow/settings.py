@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING
 
 from graphflow.error_policy import ErrorPolicy
+from graphflow.forms import is_async_generator_function, is_coroutine_function, is_generator_function
 from graphflow.node import Node
 from graphflow.validation import ValidationIssue, error, nearest, warning
 
@@ -14,18 +14,25 @@ if TYPE_CHECKING:
 
 HOOKS = ("on_start", "on_message", "on_tick", "on_drain", "on_stop", "on_error", "produce")
 
+_NOT_GENERATORS = ("on_start", "on_stop", "on_error")
 _CONCURRENCY_MAX = 1024
 
 
 def check_settings(name: str, node: Node) -> list[ValidationIssue]:
-    """BAD_TICK, BAD_CONCURRENCY and BAD_ERROR_POLICY for attributes that are none, or that do not go together."""
-    return [*_check_tick(name, node), *_check_concurrency(name, node), *_check_error_policy(name, node)]
+    """BAD_TICK, BAD_CONCURRENCY and BAD_ERROR_POLICY for attributes that are none, or that do not go together; BAD_HOOK
+    for hooks that would not run."""
+    return [
+        *_check_tick(name, node),
+        *_check_concurrency(name, node),
+        *_check_error_policy(name, node),
+        *_check_hooks(name, node),
+    ]
 
 
 def is_async(node: Node) -> bool:
     """True if a hook of the node is an `async def`: all its hooks run on the event loop."""
     methods = [getattr(node, hook, None) for hook in HOOKS]
-    return any(inspect.iscoroutinefunction(method) or inspect.isasyncgenfunction(method) for method in methods)
+    return any(is_coroutine_function(method) or is_async_generator_function(method) for method in methods)
 
 
 def check_handler(name: str, node: Node) -> list[ValidationIssue]:
@@ -48,6 +55,22 @@ def check_dead_letter_port(name: str, node: Node, policy: ErrorPolicy) -> list[V
     advice = f"declare it, or give the node an error_policy of its own ({nearest(port, outputs)})"
     message = f"node {name!r}: dead letters go to an output port {port!r}, which it does not have; {advice}"
     return [error("BAD_ERROR_POLICY", message)]
+
+
+def _check_hooks(name: str, node: Node) -> Iterator[ValidationIssue]:
+    """BAD_HOOK for each hook that cannot be called, or whose body would never run."""
+    for hook in HOOKS:
+        method = getattr(node, hook, None)
+        if method is None and hook == "produce":
+            continue  # no source, or one that a subclass has switched off
+        if not callable(method):
+            yield error("BAD_HOOK", f"node {name!r}: {hook} must be a method, not {method!r}")
+        elif hook in _NOT_GENERATORS and (is_generator_function(method) or is_async_generator_function(method)):
+            advice = "release things in on_stop, send from on_drain" if hook == "on_stop" else "send with emit()"
+            yield error("BAD_HOOK", f"node {name!r}: {hook} is a generator, whose body would not run; {advice}")
+        elif hook == "produce" and is_coroutine_function(method):
+            advice = "let it yield (an async generator), or leave out the async"
+            yield error("BAD_HOOK", f"node {name!r}: produce() is a coroutine, which has no values; {advice}")
 
 
 def _check_tick(name: str, node: Node) -> Iterator[ValidationIssue]:

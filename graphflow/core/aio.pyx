@@ -15,6 +15,7 @@ from graphflow.core.coroutine cimport Flight, FlightCell, open_gate
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport DRAIN_HOOK, DRAINING, START_HOOK, STOP_HOOK, STOPPED, Hook
+from graphflow.core.unrun cimport awaitable, closed, refuse_unrun
 
 from graphflow.core.coroutine import park
 from graphflow.values import Values
@@ -78,9 +79,9 @@ cdef class AsyncCell(FlightCell):
         self.feeder = None
 
     def refuse(self, produced):
-        """What produce() returned; TypeError for a coroutine, which has no values."""
-        if inspect.iscoroutine(produced):
-            produced.close()
+        """What produce() returned; TypeError for an awaitable, which has no values."""
+        if awaitable(produced):
+            closed(produced)
             raise TypeError(f"produce() of node {self.path!r} is a coroutine; it must yield, or return an iterator")
         return produced
 
@@ -237,14 +238,22 @@ cdef int land(Flight flight) except -1:
 
 
 async def take(Flight flight, result):
-    """What a hook returned: a coroutine is awaited, the values of a generator are sent, all else is ignored."""
+    """What a hook returned: an awaitable is awaited, the values of a generator are sent, all else is ignored."""
     cdef AsyncCell cell = <AsyncCell>flight.cell
-    if inspect.iscoroutine(result):
-        flight.body = result
-        cell.is_generator(await result, flight.hook)
+    if result is None:
+        return
+    if awaitable(result):
+        if inspect.iscoroutine(result):
+            flight.body = result
+        result = await result
+        if result is not None:
+            refuse_unrun(result, f"{flight.hook} of node {cell.path!r}", "await it, or yield its values, in the hook")
+            cell.is_generator(result, flight.hook)
     elif inspect.isasyncgen(result) or inspect.isgenerator(result):
+        if flight.hook == "on_start" or flight.hook == "on_stop":
+            refuse_unrun(result, f"{flight.hook} of node {cell.path!r}", "send with emit(), in on_start")
         await send_all(flight, Values(result))
-    elif result is not None:
+    else:
         cell.is_generator(result, flight.hook)
 
 
@@ -288,8 +297,10 @@ async def tell(Flight flight, error, Message message):
         return
     try:
         result = cell.hooks.on_error(error, message)
-        if inspect.iscoroutine(result):
-            await result
+        if result is not None and awaitable(result):
+            result = await result
+        if result is not None:
+            refuse_unrun(result, f"on_error of node {cell.path!r}", "await it in the hook; of a generator: emit()")
     except BaseException as second:
         if not flight.given_up(second):
             cell.fail_on_error(second, message)

@@ -23,6 +23,7 @@ from graphflow.core.state cimport BANDS, HAS_SOURCE, PRODUCING, CallState, Group
 from graphflow.core.steps cimport StepCell
 
 from graphflow.node import Node
+from graphflow.nodes.made import MadeNode
 from graphflow.nodes.steps import StepNode
 
 
@@ -44,7 +45,7 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
     cell.dispatch = dispatch
     cell.engine = engine
     cell.outs = {port.name: [] for port in node.outputs}
-    cell.only_out = node.outputs[0].name if len(node.outputs) == 1 else None
+    cell.only_out = results_port(node)
     cell.inlets = []
     cell.outlets = []
     cell.errors = []
@@ -68,6 +69,13 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
         state.keeps_alive = len(node.inputs) == 0
         dispatch.tickers += state.keeps_alive
     return cell
+
+
+cdef str results_port(object node):
+    """The port that what a node yields, or its function returns, goes to; None where it has to say which."""
+    if isinstance(node, MadeNode):
+        return node.results
+    return node.outputs[0].name if len(node.outputs) == 1 else None
 
 
 cdef StagedCell make_staged(NodeState* state, object node, object policy, bint on_loop, object random):
@@ -117,9 +125,10 @@ cdef Inlet make_inlet(object link, Cell cell):
     return inlet
 
 
-cdef Outlet make_outlet(object link, Cell cell):
-    """The end of an edge that leaves `cell`."""
+cdef Outlet make_outlet(object link, Cell cell, object target):
+    """The end of an edge that leaves `cell`, for the node `target` or (None) out of the graph."""
     cdef Outlet outlet = Outlet()
+    outlet.to_function = isinstance(target, MadeNode)
     outlet.edge = link.edge
     outlet.band = link.band - 1
     outlet.state = cell.state
@@ -143,7 +152,7 @@ cdef int complete(Cell cell) except -1:
 cdef int set_only_outlets(Cell cell) except -1:
     """Where a node sends that has one output, or none."""
     cdef Outlet outlet
-    if cell.only_out is None and cell.outs:
+    if cell.only_out is None and cell.outs and not isinstance(cell.node, StepNode):
         return 0
     cell.only_outlets = cell.outs.get(cell.only_out, ())
     if len(cell.only_outlets) == 1:

@@ -28,6 +28,7 @@ from graphflow.core.state cimport (
     Stint,
     Work,
 )
+from graphflow.core.unrun cimport refuse_of_hook
 
 
 cdef dict HOOK_NAMES = {START_HOOK: "on_start", DRAIN_HOOK: "on_drain", STOP_HOOK: "on_stop"}
@@ -129,7 +130,7 @@ cdef class Cell(Handler):
         cdef bint failed = False
         try:
             if self.has_start:
-                self.refuse_coroutine(self.hooks.on_start(), "on_start")
+                refuse_of_hook(self.hooks.on_start(), "on_start", self.path, True)
         except BaseException as error:
             failed = True
             self.dispatch.source_ended(self.state)
@@ -159,7 +160,7 @@ cdef class Cell(Handler):
             self.end_source()
         try:
             if self.has_stop:
-                self.refuse_coroutine(self.hooks.on_stop(), "on_stop")
+                refuse_of_hook(self.hooks.on_stop(), "on_stop", self.path, True)
         except BaseException as error:
             self.fail("on_stop", error, None, None, False)
         self.dispatch.hook_done(self.state, STOP_HOOK, False)

@@ -100,7 +100,8 @@ cdef class Engine:
             if link.target is not None:
                 self.inlets[link.edge.id] = make_inlet(link, self.cells[link.target])
             if link.source is not None:
-                self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source])
+                target = None if link.target is None else plan.nodes[link.target].node
+                self.outlets[link.edge.id] = make_outlet(link, self.cells[link.source], target)
         for cell in self.cells:
             complete(cell)
         set_groups(self.dispatch, plan)

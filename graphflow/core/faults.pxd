@@ -34,3 +34,5 @@ cdef class Faults(Sender):
     cdef int report(self, str hook, object error, Message message=*, str port=*) except -1
     cdef int say_stopped(self, object error) except -1
     cdef int stop_here(self) except -1
+
+cdef list prepare_letters(tuple outlets, Message letter)

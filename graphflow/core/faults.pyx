@@ -7,10 +7,12 @@ import traceback
 
 from libc.stdint cimport int64_t
 
+from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport add
 from graphflow.core.message cimport KIND_ERROR, Message, make_child, make_message
 from graphflow.core.recorder cimport NODE_ERROR
 from graphflow.core.sender cimport Outlet, Sender, prepare_all
+from graphflow.core.unrun cimport refuse_of_hook
 
 from graphflow.error_policy import DeadLetter
 from graphflow.logs import say
@@ -76,7 +78,7 @@ cdef class Faults(Sender):
         """The node sees an error first; what its on_error raises is logged."""
         if self.has_on_error:
             try:
-                self.hooks.on_error(error, message)
+                refuse_of_hook(self.hooks.on_error(error, message), "on_error", self.path, True)
             except BaseException as second:
                 self.fail_on_error(second, message)
         return 0
@@ -129,7 +131,7 @@ cdef class Faults(Sender):
     cdef int post(self, tuple outlets, Message letter) except -1:
         """Send a dead letter to every edge of its port, now."""
         cdef Outlet outlet
-        for outlet, held in zip(outlets, prepare_all(outlets, letter)):
+        for outlet, held in zip(outlets, prepare_letters(outlets, letter)):
             self.deliver(outlet, held, False)
         return 0
 
@@ -166,6 +168,22 @@ cdef class Faults(Sender):
             exc_info=error, hook=hook, errors=count, **self.about(message, port),
         )
         return 0
+
+
+cdef list prepare_letters(tuple outlets, Message letter):
+    """A copy of a dead letter for each edge of its port. A node from a function is handed the DeadLetter as any payload,
+    so to it goes a DATA message: ERROR passes by functions, and at their ends it would be seen by nobody. It is checked
+    as an ERROR message all the same: the schema of the port may be that of results."""
+    cdef Outlet outlet
+    cdef Py_ssize_t place
+    cdef list copies = prepare_all(outlets, letter)
+    for place, outlet in enumerate(outlets):
+        if outlet.to_function and copies[place] is not None:
+            if type(copies[place]) is Entry:
+                (<Entry>copies[place]).item = make_child(letter.payload, letter)
+            else:
+                copies[place] = make_child(letter.payload, letter)
+    return copies
 
 
 cdef object release_frames(object error):

@@ -29,6 +29,7 @@ cdef class Handler(Faults):
     # Only the worker inside the node touches it, unless said otherwise.
     cdef readonly list inlets
     cdef bint warned                # that what a hook returns is ignored
+    cdef bint unseen_said           # that an ERROR message ended here
     cdef object on_message
     cdef object source              # the generator of produce()
     cdef Suspended held             # handler of a data message, a tick or a drain
@@ -64,6 +65,7 @@ cdef class Handler(Faults):
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level, object span) except -1
     cdef int handle_traced(self, str port, object item, int level) except -1
+    cdef int say_unseen(self, Message message, str port) except -1
     cdef int tick(self) except -1
     cdef bint settle(
         self, object result, Message message, str port, int level, str hook, object span=*
@@ -72,7 +74,6 @@ cdef class Handler(Faults):
         self, object generator, Message message, str port, int level, str hook, object span
     )
     cdef bint is_generator(self, object result, str hook) except -1
-    cdef int refuse_coroutine(self, object result, str hook) except -1
     cdef int drive(self, Suspended suspended, int quantum) except -1
     cdef int let_go(self, Suspended suspended) except -1
     cdef int show_held(self) except -1

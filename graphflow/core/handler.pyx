@@ -22,12 +22,12 @@ from graphflow.core.state cimport (
     OUTBOX,
     PAUSED,
 )
+from graphflow.core.unrun cimport awaitable, refuse_of_hook
 
 from graphflow.logs import say
 
 cdef extern from "Python.h":
     bint PyGen_CheckExact(object value) noexcept
-    bint PyCoro_CheckExact(object value) noexcept
 
 log = logging.getLogger("graphflow.node")
 
@@ -159,12 +159,23 @@ cdef class Handler(Faults):
             self.fail("on_tick", error, None, None, True)
         return 1
 
+    cdef int say_unseen(self, Message message, str port) except -1:
+        """An ERROR message has reached a node from a function that sends nothing on: nobody sees it. Said once a node."""
+        if not self.unseen_said:
+            self.unseen_said = True
+            say(
+                log, "error_unseen",
+                "node %s: an ERROR message ends here unseen, as its function is called with DATA only; connect the port that "
+                "sends it to a node of a class, or to an exposed output", self.path, **self.about(message, port),
+            )
+        return 0
+
     # ======================================================================================== generators
 
     cdef bint settle(
         self, object result, Message message, str port, int level, str hook, object span=None
     ) except -1:
-        """A hook returned something: a generator is driven (True), anything but a coroutine is ignored."""
+        """A hook returned something: a generator is driven (True), anything but an awaitable is ignored."""
         if not self.is_generator(result, hook):
             self.handled += message is not None
             return False
@@ -189,11 +200,11 @@ cdef class Handler(Faults):
         return suspended
 
     cdef bint is_generator(self, object result, str hook) except -1:
-        """What a hook returned: True for a generator; TypeError for a coroutine that nobody would run; anything else is
+        """What a hook returned: True for a generator; TypeError for an awaitable that nobody would run; anything else is
         ignored, and the first time that is said."""
         if PyGen_CheckExact(result):
             return True
-        self.refuse_coroutine(result, hook)
+        refuse_of_hook(result, hook, self.path, False)
         if result is not None and not self.warned:
             self.warned = True
             say(
@@ -202,15 +213,6 @@ cdef class Handler(Faults):
                 self.path, hook, type(result).__name__, graph=self.engine.name, node=self.path, hook=hook,
             )
         return False
-
-    cdef int refuse_coroutine(self, object result, str hook) except -1:
-        if PyCoro_CheckExact(result):
-            result.close()
-            raise TypeError(
-                f"{hook} of node {self.path!r} returned a coroutine, but the node has no event loop to run it on: "
-                f"declare the hook with async def"
-            )
-        return 0
 
     cdef int drive(self, Suspended suspended, int quantum) except -1:
         """Go on with a generator, up to `quantum` values; returns how many were emitted. It is suspended at the first
@@ -300,7 +302,9 @@ cdef class Handler(Faults):
     cdef int open_source(self) except -1:
         """Call produce(); an error here is the source's, not the start's."""
         try:
-            self.source = iter(self.hooks.produce())
+            produced = self.hooks.produce()
+            refuse_of_hook(produced, "produce", self.path, False)
+            self.source = iter(produced)
         except BaseException as error:
             self.source_failed = True
             self.dispatch.source_ended(self.state)
@@ -321,7 +325,9 @@ cdef class Handler(Faults):
                 self.begun += 1
                 value = next(self.source)
                 done += 1
-                if self.plain is not None and value is not None and type(value) is not Message:
+                if (
+                    self.plain is not None and value is not None and type(value) is not Message and not awaitable(value)
+                ):
                     self.pass_on(make_message(KIND_DATA, value))    # nothing in it raises
                 else:
                     self.send_produced(value)

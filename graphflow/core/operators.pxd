@@ -14,6 +14,7 @@ cdef class Operator:
 
     # `in_place`: the message is nobody else's and may become its own result
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1    # one of Applied
+    cdef object result(self, Handler cell, object payload)      # the function's, where it is one that can be used
 
 
 @cython.final

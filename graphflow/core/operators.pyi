@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from typing import Any, Self, final
 
+from graphflow.core.message import Message
 from graphflow.core.node import NodeBase
 
 class Operator:
@@ -11,6 +12,9 @@ class Operator:
     def function(self) -> Callable[[Any], Any]: ...
     def around(self, wrap: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]) -> Self:
         """The same kind of operator, with the function that `wrap` makes of this one's."""
+
+    def called(self, node: NodeBase, payload: Any) -> Any:
+        """What the function returns for a payload, for on_message of its node; TypeError for what nobody would run."""
 
 @final
 class Map(Operator):
@@ -52,6 +56,9 @@ class Batch(Operator):
 
     def reset(self) -> None:
         """Before a run: forget the one before."""
+
+def ends_here(node: NodeBase, port: str, message: Message) -> None:
+    """A message that is no DATA has reached a node that sends nothing on, from on_message of that node."""
 
 def rest_of(values: Any) -> Any:
     """What an iterator has left, as a generator."""

@@ -7,13 +7,20 @@
 # A map whose message nobody else holds puts its result into that same message instead of making another: the headers
 # are carried over by staying where they are. It is done only where nothing after it can raise, so that a message that
 # failed still holds what it came with.
+#
+# A result that nobody would run (a coroutine of a function that is no `async def` itself, above all) is an error: see
+# unrun.pyx. What is looked at is the type of a result that is not one of the usual few.
 
 cimport cython
 
 from graphflow.core.handler cimport Handler, Suspended
 from graphflow.core.lock cimport peek
-from graphflow.core.message cimport Message
+from graphflow.core.message cimport KIND_ERROR, Message
 from graphflow.core.node cimport NodeBase
+from graphflow.core.unrun cimport awaitable, refuse_result
+
+cdef extern from "Python.h":
+    bint PyAsyncGen_CheckExact(object value) noexcept
 
 cdef enum:
     VALUES_IN_A_ROW = 64    # of one flat map's result, before its node looks up
@@ -32,6 +39,13 @@ cdef class Operator:
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         raise NotImplementedError
 
+    def called(self, NodeBase node, payload):
+        """What the function returns for a payload, for on_message of its node; TypeError for what nobody would run."""
+        return self.result(node.cell, payload)
+
+    cdef object result(self, Handler cell, object payload):
+        return self.function(payload)       # what is sent is looked at where it is sent
+
 
 @cython.final
 cdef class Map(Operator):
@@ -48,7 +62,7 @@ cdef class Map(Operator):
         value = self.function(message.payload)
         if value is None and self.skips_none:
             return HANDLED
-        if in_place and value is not None and type(value) is not Message:
+        if in_place and value is not None and type(value) is not Message and not awaitable(value):
             message.payload = value
             message.meta = None
             cell.pass_on(message)
@@ -62,9 +76,15 @@ cdef class Filter(Operator):
     """Sends on the messages whose payloads the function finds true."""
 
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
-        if self.function(message.payload):
+        if self.result(cell, message.payload):
             cell.pass_on(message)
         return HANDLED
+
+    cdef object result(self, Handler cell, object payload):
+        found = self.function(payload)
+        if found is not True and found is not False and found is not None:
+            refuse_result(found, cell.path, self.function)
+        return found
 
 
 @cython.final
@@ -74,7 +94,7 @@ cdef class FlatMap(Operator):
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
         cdef int sent = 0
         cdef Suspended rest
-        values = iter(self.function(message.payload))
+        values = self.result(cell, message.payload)
         for value in values:
             cell.pass_on(cell.as_message(value, message))
             sent += 1
@@ -84,6 +104,18 @@ cdef class FlatMap(Operator):
                 cell.show_held()
                 return SUSPENDED
         return HANDLED
+
+    cdef object result(self, Handler cell, object payload):
+        values = self.function(payload)
+        if awaitable(values) or PyAsyncGen_CheckExact(values):      # some awaitables can be iterated over
+            refuse_result(values, cell.path, self.function)
+        return iter(values)
+
+
+def ends_here(NodeBase node, str port, Message message):
+    """A message that is no DATA has reached a node that sends nothing on, from on_message of that node."""
+    if message.kind == KIND_ERROR:
+        node.cell.say_unseen(message, port)
 
 
 def rest_of(values):
@@ -96,8 +128,13 @@ cdef class Sink(Operator):
     """Calls the function, and sends nothing."""
 
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
-        self.function(message.payload)
+        self.result(cell, message.payload)
         return HANDLED
+
+    cdef object result(self, Handler cell, object payload):
+        done = self.function(payload)
+        if done is not None:
+            refuse_result(done, cell.path, self.function)
 
 
 @cython.final

@@ -5,6 +5,9 @@
 # held, so its answer is advice about a moment ago and the edge still checks its bounds.
 
 import enum
+
+from graphflow.core.unrun cimport refuse_awaitable
+
 from typing import Protocol, runtime_checkable
 
 from graphflow.brief import brief
@@ -165,6 +168,7 @@ cdef int ask(object policy, Py_ssize_t capacity, Py_ssize_t size, object item) e
         return VERDICT_DROPPED
     if answer is PutResult.REPLACED:
         return VERDICT_REPLACED
+    refuse_awaitable(answer, f"{policy!r}.on_enqueue")
     raise TypeError(
         f"{policy!r}.on_enqueue answered {brief(answer)}; allowed are PutResult.OK, BLOCKED, DROPPED and REPLACED"
     )

@@ -23,6 +23,7 @@ cdef class Outlet(EdgeEnd):
     cdef int band
     cdef NodeState* state
     cdef Dispatch dispatch
+    cdef bint to_function           # to a node from a function, which is handed dead letters as payloads; fixed
     cdef Ring deferred
     cdef Ring deferred_control
 
@@ -35,7 +36,7 @@ cdef class Sender:
     cdef readonly Dispatch dispatch
     cdef dict outs                  # port -> tuple of its Outlets
     cdef readonly list outlets
-    cdef str only_out               # the output port, where there is one
+    cdef str only_out               # the output port, where there is one (a node from a function: that of its results)
     cdef tuple only_outlets         # its Outlets; None where there are several outputs
     cdef Outlet plain               # the only one of them, if its edge neither checks nor wraps what it is given
     cdef Py_ssize_t outbox          # deferred data of all outlets

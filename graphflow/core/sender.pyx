@@ -34,6 +34,7 @@ from graphflow.core.policy cimport (
     put_result,
 )
 from graphflow.core.ring cimport Ring, new_ring
+from graphflow.core.unrun cimport awaitable, not_a_value
 
 from graphflow.errors import BackpressureError, GraphValidationError
 from graphflow.logs import say
@@ -88,6 +89,8 @@ cdef class Sender:
             raise TypeError(
                 f"node {self.path!r}: a bare None is not an item; to send None emit Message(MessageType.DATA, None)"
             )
+        if awaitable(value):
+            raise not_a_value(value, self.path)
         if parent is not None:
             return make_child(value, parent)
         return make_message(KIND_DATA, value)

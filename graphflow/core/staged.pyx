@@ -14,10 +14,10 @@ from libc.stdint cimport int64_t
 from graphflow.core.call cimport Call, new_call
 from graphflow.core.cell cimport Cell, Turn
 from graphflow.core.context cimport Context, here
+from graphflow.core.faults cimport prepare_letters
 from graphflow.core.handler cimport Inlet
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
-from graphflow.core.sender cimport prepare_all
 from graphflow.core.state cimport (
     CONTROL_WORK,
     CUT_WORK,
@@ -258,7 +258,7 @@ cdef class StagedCell(Cell):
         cdef Call call = <Call>here().call if here().call != NULL else None
         if call is None:
             return Cell.post(self, outlets, letter)
-        call.kept.append((outlets, prepare_all(outlets, letter), False))
+        call.kept.append((outlets, prepare_letters(outlets, letter), False))
         add(self.kept, <Py_ssize_t>len(outlets))
         return 0
 

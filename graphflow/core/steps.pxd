@@ -17,5 +17,6 @@ cdef class StepCell(Cell):
     cdef int set_up(self, Operator step) except -1
     cdef int run_batch(self, Inlet inlet, int claimed, int* done) except -1
     cdef int run_messages(self, Inlet inlet, int claimed, int* done) except -1
+    cdef int pass_by(self, str port) except -1
     cdef bint batch_ends(self, int done) noexcept
     cdef int clear_room(self) except -1

@@ -23,7 +23,7 @@ from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport breathe, here
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Handler, Inlet
-from graphflow.core.message cimport KIND_DATA, Message, make_message
+from graphflow.core.message cimport KIND_DATA, KIND_ERROR, Message, make_message
 from graphflow.core.operators cimport HANDLED, Operator
 from graphflow.core.ring cimport list_items
 from graphflow.core.sender cimport swap_current
@@ -116,7 +116,7 @@ cdef class StepCell(Cell):
             self.in_handler += 1
             from_ns = self.timed_from()
             if self.current.kind != KIND_DATA:
-                self.pass_on(self.current)
+                self.pass_by(inlet.port)
                 self.handled += 1
             else:
                 in_place = self.plain is not None and sole(<PyObject*>self.current)     # now: a call takes references
@@ -128,6 +128,14 @@ cdef class StepCell(Cell):
             self.current = None
             if self.batch_ends(done[0]):
                 break
+        return 0
+
+    cdef int pass_by(self, str port) except -1:
+        """What is no DATA passes unchanged; at a node that sends nothing it ends."""
+        if len(self.only_outlets) > 0:
+            self.pass_on(self.current)
+        elif self.current.kind == KIND_ERROR:
+            self.say_unseen(self.current, port)
         return 0
 
     cdef inline bint batch_ends(self, int done) noexcept:

@@ -4,7 +4,8 @@
 
 They run several times as fast as a class with on_message, as no Python frame but the function's runs for a message.
 Their ports are "in" and "out" (a name, a PortSpec or a Port may be given instead). The function gets payloads; the
-headers of a message are carried over to what is made of it. CONTROL and ERROR messages pass on unchanged.
+headers of a message are carried over to what is made of it. CONTROL and ERROR messages pass on unchanged, but for dead
+letters: on an edge from the port that an error policy names, the function is handed the DeadLetter.
 """
 
 from graphflow.nodes.decorator import DecoratedNode, node

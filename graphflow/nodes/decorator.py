@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any, Unpack, overload
 
 from graphflow.core.message import Message
+from graphflow.forms import is_async_generator_function, is_coroutine_function, is_generator_function
 from graphflow.node import Node, PortDeclaration
-from graphflow.nodes.factories import NodeSettings, is_coroutine_function, name_for, with_settings
+from graphflow.nodes.factories import NodeSettings, name_for, with_settings
 from graphflow.nodes.steps import AsyncNode, FlatMapNode, FunctionNode
 
 
@@ -92,7 +92,11 @@ def _make(
 ) -> DecoratedNode:
     if is_coroutine_function(fn):
         return _Coroutine(name, fn, _emit_unless_none, ins, outs)
-    if inspect.isgeneratorfunction(fn):
+    if is_async_generator_function(fn):
+        raise TypeError(
+            f"@node takes no async generator function such as {fn!r}: write a Node with async def on_message"
+        )
+    if is_generator_function(fn):
         if isinstance(outs, tuple):
             raise TypeError(f"the generator function {fn!r} yields values to send: give the node an output")
         return _Generator(name, fn, ins, outs)
@@ -100,5 +104,7 @@ def _make(
 
 
 def _emit_unless_none(made: AsyncNode, msg: Message, result: Any) -> None:
-    if result is not None and made.outputs:
-        made.emit(made.outputs[0].name, result)
+    if result is not None:
+        if not made.declared:
+            made.refuse_unrun(result)
+        made.send(result)

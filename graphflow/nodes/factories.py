@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, TypeVar, Unpack
 
 from graphflow.amounts import check_iterable, seconds, whole
 from graphflow.core.message import Message
 from graphflow.error_policy import ErrorPolicy
+from graphflow.forms import is_async_generator_function, is_coroutine_function, is_generator_function
 from graphflow.node import Node, PortDeclaration
 from graphflow.nodes.steps import AsyncNode, BatchNode, FilterNode, FlatMapNode, MapNode, SinkNode, SourceNode
 
@@ -40,11 +40,13 @@ def map_node(
     """A node that sends fn(payload) for each payload. `fn` may be an `async def`.
 
     name: None takes the function's. A result that is a Message is sent as it is; a None is an error of the node's (see
-    filter_node, or the `node` decorator, for leaving messages out). settings: attributes of Node.
+    filter_node, or the `node` decorator, for leaving messages out), and so is an awaitable. settings: attributes of
+    Node; an `error_policy` that names a port for dead letters gives the node that output.
 
     Raises TypeError for a function that cannot be called and for unknown settings, ValueError for bad names.
     """
     name = name_for(fn, name, "map")
+    _refuse_generator_function(fn, "map", lazily=True)
     if is_coroutine_function(fn):
         return with_settings(AsyncNode(name, fn, _emit_result, inputs, outputs), settings)
     return with_settings(MapNode(name, fn, inputs, outputs), settings)
@@ -62,6 +64,7 @@ def filter_node(
     Otherwise as map_node.
     """
     name = name_for(predicate, name, "filter")
+    _refuse_generator_function(predicate, "filter")
     if is_coroutine_function(predicate):
         return with_settings(AsyncNode(name, predicate, _emit_if_true, inputs, "out"), settings)
     return with_settings(FilterNode(name, predicate, inputs), settings)
@@ -80,7 +83,7 @@ def flat_map_node(
     `fn` may be a generator function. Otherwise as map_node.
     """
     name = name_for(fn, name, "flat_map")
-    if is_coroutine_function(fn) or inspect.isasyncgenfunction(fn):
+    if is_coroutine_function(fn) or is_async_generator_function(fn):
         raise TypeError(f"flat_map_node needs a function that returns an iterable, not {fn!r}: write a Node class")
     return with_settings(FlatMapNode(name, fn, inputs, outputs), settings)
 
@@ -94,9 +97,10 @@ def sink_node(
 ) -> Node:
     """A node that calls fn(payload) and sends nothing; what fn returns is ignored. It may be an `async def`.
 
-    CONTROL and ERROR messages end here. Otherwise as map_node.
+    CONTROL and ERROR messages end here, but for dead letters, which are handed to `fn`. Otherwise as map_node.
     """
     name = name_for(fn, name, "sink")
+    _refuse_generator_function(fn, "sink")
     if is_coroutine_function(fn):
         return with_settings(AsyncNode(name, fn, _ignore, inputs, ()), settings)
     return with_settings(SinkNode(name, fn, inputs), settings)
@@ -140,7 +144,7 @@ def source_node(
     """
     if not callable(items):
         check_iterable("items", items)
-    if is_coroutine_function(items) or inspect.isasyncgenfunction(items):
+    if is_coroutine_function(items) or is_async_generator_function(items):
         raise TypeError(
             f"source_node needs an iterable or a plain function, not {items!r}: write a Node with produce()"
         )
@@ -157,9 +161,14 @@ def name_for(fn: object, name: str | None, kind: str, maker: str = "") -> str:
     return kind if not isinstance(own, str) or own == "<lambda>" else own
 
 
-def is_coroutine_function(fn: object) -> bool:
-    """True for an `async def`, and for an object whose `__call__` is one."""
-    return callable(fn) and (inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(fn.__call__))
+def _refuse_generator_function(fn: object, kind: str, *, lazily: bool = False) -> None:
+    """TypeError for a function whose body would never run, as nobody iterates over what it returns; `lazily`: what it
+    returns is sent, and a generator may be iterated over by who gets it."""
+    if is_async_generator_function(fn) or (not lazily and is_generator_function(fn)):
+        raise TypeError(
+            f"{kind}_node calls a function once a payload; {fn!r} is a generator function, whose body would not run: "
+            f"use flat_map_node, or write a Node class with `async def on_message`"
+        )
 
 
 def with_settings(node: AnyNode, settings: NodeSettings) -> AnyNode:
@@ -173,13 +182,15 @@ def with_settings(node: AnyNode, settings: NodeSettings) -> AnyNode:
 
 
 def _emit_result(node: AsyncNode, msg: Message, result: Any) -> None:
-    node.emit(node.outputs[0].name, result)
+    node.send(result)
 
 
 def _emit_if_true(node: AsyncNode, msg: Message, result: Any) -> None:
+    node.refuse_unrun(result)
     if result:
-        node.emit(node.outputs[0].name, msg)
+        node.send(msg)
 
 
 def _ignore(node: AsyncNode, msg: Message, result: Any) -> None:
     """A sink sends nothing."""
+    node.refuse_unrun(result)

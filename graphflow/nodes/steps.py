@@ -8,19 +8,21 @@ edges that wrap what they hold, for a node that retries or runs several messages
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from graphflow.core.message import Message
-from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink
+from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink, ends_here
+from graphflow.core.unrun import check_result
 from graphflow.logs import say
-from graphflow.node import Node, PortDeclaration
+from graphflow.node import PortDeclaration
+from graphflow.nodes.made import MadeNode
 
 log: logging.Logger = logging.getLogger("graphflow.node")
 
 
-class StepNode(Node):
-    """A node with one input and at most one output, and a function between them."""
+class StepNode(MadeNode):
+    """A node with one input and at most one output for results, and a function between them."""
 
     operator: Operator
 
@@ -41,7 +43,7 @@ class MapNode(StepNode):
 
     def on_message(self, port: str, msg: Message) -> None:
         """Sends the result, other messages unchanged."""
-        self._send(self.operator.function(msg.payload) if msg.is_data() else msg)
+        self._send(self.operator.called(self, msg.payload) if msg.is_data() else msg)
 
 
 class FunctionNode(StepNode):
@@ -54,9 +56,12 @@ class FunctionNode(StepNode):
 
     def on_message(self, port: str, msg: Message) -> None:
         """Sends the result, other messages unchanged."""
-        value = self.operator.function(msg.payload) if msg.is_data() else msg
-        if value is not None and self.outputs:
-            self._send(value)
+        value = self.operator.called(self, msg.payload) if msg.is_data() else msg
+        if self._out:
+            if value is not None:
+                self._send(value)
+        elif not msg.is_data():
+            ends_here(self, port, msg)
 
 
 class FilterNode(StepNode):
@@ -67,7 +72,7 @@ class FilterNode(StepNode):
 
     def on_message(self, port: str, msg: Message) -> None:
         """Sends it on or not, other messages always."""
-        if not msg.is_data() or self.operator.function(msg.payload):
+        if not msg.is_data() or self.operator.called(self, msg.payload):
             self._send(msg)
 
 
@@ -82,7 +87,7 @@ class FlatMapNode(StepNode):
     def on_message(self, port: str, msg: Message) -> Iterator[Any] | None:
         """Sends the values, other messages unchanged."""
         if msg.is_data():
-            return (value for value in self.operator.function(msg.payload))
+            return (value for value in self.operator.called(self, msg.payload))
         self._send(msg)
         return None
 
@@ -96,7 +101,9 @@ class SinkNode(StepNode):
     def on_message(self, port: str, msg: Message) -> None:
         """Calls it; other messages end here."""
         if msg.is_data():
-            self.operator.function(msg.payload)
+            self.operator.called(self, msg.payload)
+        else:
+            ends_here(self, port, msg)
 
 
 class BatchNode(StepNode):
@@ -143,7 +150,7 @@ class BatchNode(StepNode):
             )
 
 
-class AsyncNode(Node):
+class AsyncNode(MadeNode):
     """Awaits a coroutine function for each payload, and does with the result what `finish` says."""
 
     def __init__(
@@ -157,16 +164,29 @@ class AsyncNode(Node):
         super().__init__(name, ins, outs)
         self._fn = fn
         self._finish = finish
+        self._out = self.results
 
     async def on_message(self, port: str, msg: Message) -> None:
         """Handles the result, passes other messages on."""
         if msg.is_data():
             self._finish(self, msg, await self._fn(msg.payload))
-        elif self.outputs:
-            self.emit(self.outputs[0].name, msg)
+        elif self._out is not None:
+            self.emit(self._out, msg)
+        else:
+            ends_here(self, port, msg)
+
+    def send(self, value: object) -> None:
+        """Sends a result; a node without an output for results has none."""
+        if self._out is not None:
+            self.emit(self._out, value)
+
+    def refuse_unrun(self, result: object) -> None:
+        """TypeError for a result that is not sent, and is itself something to be awaited."""
+        if result is not None:
+            check_result(result, self.name, self._fn)
 
 
-class SourceNode(Node):
+class SourceNode(MadeNode):
     """Sends each item of an iterable."""
 
     def __init__(self, name: str, items: Iterable[Any] | Callable[[], Iterable[Any]], outs: PortDeclaration) -> None:
@@ -175,4 +195,12 @@ class SourceNode(Node):
 
     def produce(self) -> Iterator[Any]:
         """The items; of a function, those of a new call each run."""
-        return iter(self._items() if callable(self._items) else self._items)
+        items = self._items() if callable(self._items) else self._items
+        if not isinstance(items, Generator):
+            check_result(items, self.name, self._items)
+        return iter(items)
+
+    @property
+    def results(self) -> str | None:
+        """The only output; where it was given several, items are `(port, payload)` pairs."""
+        return self.declared[0].name if len(self.declared) == 1 else None

@@ -124,7 +124,13 @@ def test_a_source_that_raises_has_failed_and_a_coroutine_is_none() -> None:
     class NoSource(Node):
         outputs = "out"
 
-        async def produce(self) -> None:
+        async def on_start(self) -> None:
+            """Puts the node on the event loop."""
+
+        def produce(self) -> Any:
+            return self.never()
+
+        async def never(self) -> None:
             raise AssertionError("never awaited")
 
     graph = Subgraph.from_nodes("g", [Breaks("breaks"), NoSource("none"), Collect()])

@@ -13,7 +13,7 @@ import time
 from array import array
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from growth import WARM_UP, Sample, rates_of
 
@@ -42,7 +42,7 @@ class Recorder:
 
     def __init__(self, handled: Callable[[], int], room: int) -> None:
         self._handled = handled
-        self._columns = [array(kind, bytes(8 * room)) for kind in self.COLUMNS]
+        self._columns: list[array[Any]] = [array(kind, bytes(8 * room)) for kind in self.COLUMNS]
         self._count = 0
         self._mallinfo2 = ctypes.CDLL(None).mallinfo2
         self._mallinfo2.restype = _MallInfo

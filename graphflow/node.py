@@ -59,6 +59,8 @@ class Node(NodeBase):
     """Whether the outputs of concurrent handlers leave in the order of the inputs."""
     dedicated: bool = False
     """Whether the node gets a thread of its own for all its hooks."""
+    carry_context: bool = False
+    """Whether each message is handled in (a copy of) the `contextvars` context of whoever put or emitted it."""
 
     def __init__(self, name: str, inputs: PortDeclarations = (), outputs: PortDeclarations = ()) -> None:
         self.name = check_name("node", name)

@@ -39,7 +39,8 @@ class Link:
     """An edge and the nodes at its ends, as indices into `Plan.nodes`.
 
     An edge of an exposed input has no source, one of an exposed output no target; `exposed` is the
-    name it is exposed under; `carries` where the putter's context goes along. The ports are `edge.source_port` and `edge.target_port`.
+    name it is exposed under; `carries` where the putter's context goes along. The ports are
+    `edge.source_port` and `edge.target_port`.
     """
 
     edge: Edge

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from graphs import DEADLINE_S, Collect, Map, Source, Yield, chain, control, run_graph, scheduler_of, until
+from graphs import DEADLINE_S, Collect, Map, Yield, chain, control, run_graph, scheduler_of, until
 
 from graphflow import ErrorPolicy, Message, MessageType, Node, Scheduler, Subgraph
 from graphflow.nodes import map_node

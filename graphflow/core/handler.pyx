@@ -235,15 +235,6 @@ cdef class Handler(Faults):
             )
         return False
 
-    cdef int refuse_coroutine(self, object result, str hook) except -1:
-        if PyCoro_CheckExact(result):
-            result.close()
-            raise TypeError(
-                f"{hook} of node {self.path!r} returned a coroutine, but the node has no event loop to run it on: "
-                f"declare the hook with async def"
-            )
-        return 0
-
     cdef int resume(self, Suspended suspended, int quantum) except -1:
         """Go on with a generator, in the context that is its own."""
         if suspended.variables is None:

@@ -178,6 +178,21 @@ def test_a_concurrent_node_drains_in_one_context_and_stops_with_it() -> None:
     assert seen == ["set by on_start", 0, 1, 2, 3, "set by on_start"]
 
 
+@pytest.mark.parametrize("concurrent", [1, 2])
+def test_a_call_that_outgrows_what_may_be_kept_goes_on_in_its_context(concurrent: int) -> None:
+    def many(value: int) -> Iterator[Any]:
+        variable.set(value)
+        for _ in range(200):
+            yield value, variable.get()
+
+    node = Yield("many", many)
+    node.max_concurrency = concurrent
+    node.error_policy = AT_ONCE
+    sink = Collect("sink")
+    run_graph(chain(Source("source", range(3)), node, sink, capacity=16), outbox_limit=64)
+    assert sink.seen == [(value, value) for value in range(3) for _ in range(200)]
+
+
 def test_another_attempt_is_in_the_context_of_its_node() -> None:
     class Flaky(Starts):
         error_policy = AT_ONCE

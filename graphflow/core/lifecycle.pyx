@@ -14,6 +14,7 @@
 from libc.stdint cimport int64_t
 
 from graphflow.core.lock cimport acquire, poke
+from graphflow.core.plants cimport planted
 from graphflow.core.readiness cimport Readiness
 from graphflow.core.recorder cimport TICK
 from graphflow.core.state cimport (
@@ -153,7 +154,7 @@ cdef class Lifecycle(Readiness):
                 return False
         for index in range(group.first, group.first + group.count):
             node = &self.nodes[index]
-            if node.drains:
+            if node.drains and not (planted("half a drain") and index > group.first):
                 node.drains = False
                 self.grant_hook(node, DRAIN_HOOK)
                 return False
@@ -229,7 +230,7 @@ cdef class Lifecycle(Readiness):
                 if self.patience_ns == NEVER and self.deadline_ns != NEVER:
                     self.patience_ns = now + (max(0, self.deadline_ns - now) >> 1)
                     self.wake_keeper(self.patience_ns)
-                if now < self.patience_ns:
+                if now < self.patience_ns and not (planted("impatient stop") and node.running > 0):
                     return
                 self.patience_ns = NEVER
                 poke(self.impatient, 1)

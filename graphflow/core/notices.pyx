@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.calls cimport Calls
 from graphflow.core.lock cimport acquire, poke
+from graphflow.core.plants cimport planted
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,
     ENDED,
@@ -162,7 +163,8 @@ cdef class Notices(Calls):
         if self.phase <= RUNNING:
             poke(node.masks, (node.masks | PAUSED) if paused else (node.masks & ~PAUSED))
             poke(node.poke, 1)
-            self.refresh(node)
+            if paused or not planted("unheard resume"):
+                self.refresh(node)
         self.unlock()
 
     cdef void set_outlet_band(self, NodeState* node, int band) noexcept:
@@ -188,7 +190,7 @@ cdef class Notices(Calls):
                 line.first = inlet.next
             else:
                 before.next = inlet.next
-            if line.last == inlet:
+            if line.last == inlet and not planted("broken line"):
                 line.last = before
             inlet.queued = False
             inlet.band = band

@@ -150,6 +150,8 @@ cdef class Readiness:
         """What the node could do now, if one more worker may enter; `inside` is 1 when a worker inside it asks. A hook
         of its life cycle runs alone, and so does the generator that it left suspended."""
         cdef int bits = node.pending & self.allowed(node)
+        if planted("control behind data") and node.limit > 1 and bits & HAS_DATA:
+            bits &= ~HAS_CONTROL
         return bits & ~(HAS_HOOK | HAS_HELD) if node.running > inside else bits
 
     cdef void stamp(self, NodeState* node, int level, int ready) noexcept nogil:

@@ -117,7 +117,7 @@ cdef class Sender:
         """Discard what a call has emitted, but for its first `before` messages."""
         cdef Py_ssize_t copies = 0
         for outlets, _, _ in call.kept[before:]:
-            copies += len(<tuple>outlets)
+            copies += 1 if planted("leaking limit") else len(<tuple>outlets)
         del call.kept[before:]
         add(self.kept, -copies)
         return 0

@@ -18,6 +18,7 @@ from graphflow.core.faults cimport prepare_letters
 from graphflow.core.handler cimport Inlet
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
+from graphflow.core.plants cimport planted
 from graphflow.core.state cimport (
     CONTROL_WORK,
     CUT_WORK,
@@ -330,7 +331,7 @@ cdef class StagedCell(Cell):
         """What a failed attempt emitted does not count where there may be another. False: the error stops the graph,
         and nothing is to be done."""
         self.attempt_ends(call, error)
-        if self.error_policy.kind == "retry":
+        if self.error_policy.kind == "retry" and not (planted("failed attempt published") and call.attempts > 2):
             self.forget(call, call.before)
         if not self.is_fatal(call.hook, error, call.seen, call.port):
             return True

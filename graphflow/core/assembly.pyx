@@ -143,6 +143,9 @@ cdef Outlet make_outlet(object link, Cell cell, object target):
 cdef int complete(Cell cell) except -1:
     """All edges of the node are known: what is looked up at every emit is looked up once."""
     cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
+    # Room for one message on every edge of a port, in each call that may be under way.
+    widest = max(map(len, cell.outs.values()), default=0) * cell.node.max_concurrency
+    cell.outbox_limit = max(cell.outbox_limit, widest)
     set_only_outlets(cell)
     if type(cell) is StepCell:
         (<StepCell>cell).set_up(operator_of(cell))

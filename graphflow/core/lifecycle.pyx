@@ -190,6 +190,8 @@ cdef class Lifecycle(Readiness):
             self.drain_wanted = True
         else:
             self.stop_wanted = True
+        if not planted("deaf rest"):
+            self.linger_bell.ring_all()
         if self.phase == RUNNING or self.phase == DRAINING:
             if drain and self.phase == RUNNING:
                 self.begin_drain()
@@ -267,6 +269,26 @@ cdef class Lifecycle(Readiness):
             self.crews[index].bell.ring_all()
         self.alert_loops()
         self.keeper_bell.ring_all()
+
+    # ======================================================================================== resting
+
+    cdef bint linger(self, NodeState* node, int64_t until_ns) noexcept nogil:
+        """Without the GIL, by a worker inside the node: wait until that time (True), or until the node is to end
+        (False). No wake-up is lost: it sleeps only after seeing, in the same section, that it is not to end, and
+        whatever changes that rings all in a section of its own (is_ending)."""
+        cdef int64_t now
+        cdef bint ending
+        self.mu.lock()
+        node.lingering += 1
+        now = self.clock.now_ns()
+        while now < until_ns and not self.is_ending(node):
+            self.wake_rung()
+            self.linger_bell.wait(self.mu, wait_limit(until_ns - now))
+            now = self.clock.now_ns()
+        node.lingering -= 1
+        ending = self.is_ending(node)
+        self.unlock()
+        return not ending
 
     # ======================================================================================== the keeper
 

@@ -52,7 +52,7 @@ cdef class Outlet(EdgeEnd):
         self.dispatch.room(self.state)
 
     cdef void shut(self) noexcept:
-        self.dispatch.room(self.state)
+        self.dispatch.outlet_closed(self.state, &self.told_closed)
 
     def waiting(self):
         """Items that the node emitted here and that found no room yet."""
@@ -307,14 +307,6 @@ cdef class Sender:
         else:
             self.keep(call, port, value)
         return 0
-
-    cdef bint all_closed(self) noexcept:
-        """True if the node has outputs connected and every one of them is closed."""
-        cdef Outlet outlet
-        for outlet in self.outlets:
-            if not outlet.edge.special & CLOSED:
-                return False
-        return len(self.outlets) > 0
 
 
 cdef list prepare_all(tuple outlets, Message message):

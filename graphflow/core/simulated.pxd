@@ -22,6 +22,7 @@ cdef class RunRules(Rules):
     cdef SimulatedEngine engine
 
     cdef bint counts(self, Edge edge) noexcept
+    cdef bint works_unheard(self, NodeState* state, Cell cell) noexcept
     cdef str forgotten(self, Edge edge, bint inside)
     cdef bint listed(self, InletState* inlet) noexcept
     cdef str unsent(self, Edge edge)

@@ -26,6 +26,7 @@ from graphflow.core.state cimport (
     HAS_ROOM,
     HAS_TICK,
     LANE_RUN,
+    RUNNING,
     STOPPED,
     STOPPING,
     Crew,
@@ -34,6 +35,8 @@ from graphflow.core.state cimport (
     Stint,
 )
 from graphflow.core.timers cimport NEVER
+
+from graphflow.core.baton import Abandoned
 
 cdef enum:
     OVERTAKEN_AT_MOST = 2   # messages that may begin when a tick is due: it can come between the choice and the taking
@@ -100,6 +103,22 @@ cdef class SimulatedEngine(Engine):
         self.dispatch.batch = 1 + self.baton.below(self.most_at_once)
         self.dispatch.unlock()
         return alive
+
+    def linger(self, Cell cell, int64_t until_ns):
+        """A hook of the node rests until that time, and others go on; False: the node is to end."""
+        cdef bint ending
+        acquire(self.dispatch.mu)
+        cell.state.lingering += 1
+        while self.baton.clock.time_ns < until_ns and not self.baton.abandoned:
+            if self.dispatch.is_ending(cell.state):
+                break
+            self.listen(&self.dispatch.linger_bell, until_ns)
+        cell.state.lingering -= 1
+        ending = self.dispatch.is_ending(cell.state)
+        self.dispatch.unlock()
+        if self.baton.abandoned:
+            raise Abandoned
+        return not ending
 
     cdef Errand await_errand(self) except *:
         cdef Errand errand
@@ -181,6 +200,7 @@ cdef class RunRules(Rules):
         """Everybody waits: nothing that could be done may have been forgotten."""
         cdef str wrong
         cdef Crew* crew
+        cdef NodeState* state
         cdef int index
         cdef int64_t due
         if self.engine.dispatch.phase == ENDED:
@@ -196,6 +216,12 @@ cdef class RunRules(Rules):
         due = self.engine.dispatch.keeper_due(self.engine.baton.clock.time_ns)
         if self.engine.dispatch.keeper_bell.listeners > 0 and due < self.engine.dispatch.keeper_until_ns:
             return "a timer is due before the keeper wakes: its wake-up was lost"
+        for index in range(self.engine.dispatch.node_count):
+            state = &self.engine.dispatch.nodes[index]
+            if state.lingering > 0 and self.engine.dispatch.is_ending(state):
+                return f"node {self.path(index)} rests in sleep() although it is to end: a wake-up was lost"
+            if self.works_unheard(state, self.engine.cells[index]):
+                return f"node {self.path(index)} has not ended, and all its outputs are closed"
         if self.engine.dispatch.phase >= STOPPING:
             return None
         for link in self.engine.links:
@@ -205,6 +231,12 @@ cdef class RunRules(Rules):
             if wrong is not None:
                 return wrong
         return None
+
+    cdef bint works_unheard(self, NodeState* state, Cell cell) noexcept:
+        """Has a node with nobody left to send to not ended, although it is to?"""
+        if self.engine.dispatch.phase != RUNNING or state.running > 0 or state.masks & STOPPED:
+            return False
+        return cell.unheard() and (cell.ends_with_outputs or cell.source is not None)
 
     cdef str forgotten(self, Edge edge, bint inside):
         """Does an edge hold what nobody knows of, or room that somebody waits for?"""

@@ -413,7 +413,7 @@ cdef class StagedCell(Cell):
             self.show_outbox()
         finally:
             self.let_leave()
-        return 0
+        return self.heed_outputs()
 
     def kept_for(self, outlet):
         """Copies for an edge that ended calls keep: after a run, those that stood behind a call that never ended."""
@@ -443,7 +443,10 @@ cdef class StagedCell(Cell):
     def hooks_inside(self):
         """The calls that run now; else what a life-cycle hook or a source does there alone."""
         calls = [
-            ((<Call>call).number, (<Call>call).hook, (<Call>call).thread, None)
+            (
+                (<Call>call).number, (<Call>call).hook, (<Call>call).thread, None, (<Call>call).lingers,
+                (<Call>call).rests,
+            )
             for call in list(self.open_calls) if (<Call>call).thread != 0
         ]
         return calls or Cell.hooks_inside(self)

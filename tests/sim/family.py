@@ -49,7 +49,15 @@ def draw(seed: int) -> World:
         watchdog_s=rng.choice([None, 0.02, 5.0]),
         metrics=rng.random() < 0.3,
     )
+    _let_rest(random.Random(f"{seed}: rests"), world)  # numbers of its own: all else is as it was without
     return world
+
+
+def _let_rest(rng: random.Random, world: World) -> None:
+    """Some members rest in sleep() at each message, or value."""
+    for node in world.members.values():
+        if rng.random() < 0.1:
+            node.rest_s = rng.choice([0.0005, 0.01])
 
 
 def _outbox_limit(rng: random.Random, graph: Subgraph) -> int:

@@ -46,6 +46,7 @@ class Member(Node):
         self.controls: list[Any] = []  # payloads of what was passed on
         self.refused = 0  # emits that found no room in the outbox
         self.ticks = 0
+        self.rest_s = 0.0  # at each message, or value
         self.seen_at_drain: list[int] = []  # len(seen) at each on_drain
         self.stops: list[str] = []  # of all members, as they stop
         if kind in ("concurrent", "unordered"):
@@ -80,6 +81,8 @@ class Member(Node):
 
 class Plain(Member):
     def on_message(self, port: str, msg: Message) -> None:
+        if self.rest_s:
+            self.sleep(self.rest_s)
         if self._new_control(msg):
             self.emit("out", msg)
         elif msg.is_data() and self._see(msg.payload):
@@ -146,6 +149,8 @@ class Origin(Member):
 
     def produce(self) -> Iterator[Any]:
         for number in range(self.count):
+            if self.rest_s and not self.sleep(self.rest_s):
+                return
             self.sent.append((self.name, number))
             yield self.sent[-1]
 

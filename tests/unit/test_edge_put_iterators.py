@@ -99,6 +99,7 @@ def test_an_interrupt_says_how_many_went_in(make: Any) -> None:
         raise Enough
 
     edge = make_edge(2)
+
     def interrupt() -> None:
         wait_until(lambda: edge.stats().blocked)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)

@@ -329,8 +329,8 @@ class Scheduler:
     def pause(self, node: str | Node | None = None) -> None:
         """Let a node, or without an argument every source, handle no data, ticks or produce. Control still reaches it.
 
-        In a run at once, and for the next ones until it is resumed, which may be before, in or after a run. A drain lets
-        paused nodes go on, in that run. Raises GraphValidationError if there is no such node.
+        In a run at once, and for the next ones until it is resumed, which may be before, in or after a run. A drain
+        lets paused nodes go on, in that run. Raises GraphValidationError if there is no such node.
         """
         self._set_paused(node, True)
 

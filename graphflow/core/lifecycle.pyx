@@ -187,9 +187,9 @@ cdef class Lifecycle(Readiness):
         self.drain_deadline_ns = min(self.drain_deadline_ns, drain_deadline_ns)
         self.deadline_ns = min(self.deadline_ns, deadline_ns)
         if drain:
-            self.drain_wanted = True
+            poke(self.drain_wanted, 1)
         else:
-            self.stop_wanted = True
+            poke(self.stop_wanted, 1)
         if not planted("deaf rest"):
             self.linger_bell.ring_all()
         if self.phase == RUNNING or self.phase == DRAINING:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import pytest
-from graphs import Collect, Map, Source, assert_stopped_clean, run_graph, scheduler_of
+from graphs import DEADLINE_S, Collect, Map, Source, assert_stopped_clean, fan_out, run_graph, scheduler_of
 
-from graphflow import ErrorPolicy, Message, Node, SchedulerConfig, Subgraph
+from graphflow import BackpressureError, ErrorPolicy, Message, Node, PutResult, Subgraph
 from graphflow.nodes import map_node
 
 
@@ -51,6 +52,36 @@ def test_a_fan_out_wider_than_the_limit_loses_nothing(make: Any, settings: dict[
         assert sorted(consumer.seen) == list(range(50))
 
 
+def test_a_message_can_be_emitted_although_all_its_edges_are_full() -> None:
+    narrow = {"capacity": 1}
+    with fan_out(narrow, narrow, narrow, outbox_limit=1) as (remote, scheduler, _, consumers):
+        assert remote.emit_there(scheduler, "fits") == PutResult.OK
+        assert remote.emit_there(scheduler, "waits") == PutResult.DEFERRED
+        with pytest.raises(BackpressureError, match=r"its outbox holds 3 messages .* outbox_limit is 3"):
+            remote.emit_there(scheduler, "too much")
+        for consumer in consumers:
+            scheduler.resume(consumer)
+            assert consumer.expect(2) == ["fits", "waits"]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_each_call_under_way_can_emit_one(ordered: bool) -> None:
+    """What others have kept does not count against a call that has emitted nothing."""
+
+    class Together(Map):
+        max_concurrency = 3
+
+        def on_message(self, port: str, msg: Message) -> None:
+            self.emit("out", msg.payload)
+            together.wait(DEADLINE_S)
+
+    together = threading.Barrier(3)
+    node = Together("map")
+    node.ordered = ordered
+    report = run_graph(spread(node, 2, numbers=3), outbox_limit=1, workers=3)
+    assert report.errors == {}
+
+
 def test_registering_says_which_port_and_what_the_limit_is_then(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "graphflow"):
         scheduler = scheduler_of(spread(Map("map"), 3), outbox_limit=2)
@@ -65,15 +96,3 @@ def test_a_limit_of_just_the_edges_is_no_warning(caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.WARNING, "graphflow"):
         scheduler_of(spread(Map("map"), 3), outbox_limit=3)
     assert warnings_of(caplog) == []
-
-
-def test_what_a_handler_emits_beyond_that_is_refused_as_ever() -> None:
-    class Twice(Map):
-        def on_message(self, port: str, msg: Message) -> None:
-            for _ in range(2 if msg.payload == 0 else 1):
-                self.emit("out", msg.payload)
-
-    assert SchedulerConfig(outbox_limit=1).outbox_limit == 1
-    graph = spread(Twice("map"), 2, numbers=2)
-    report = run_graph(graph, outbox_limit=1, workers=1)
-    assert not report.undelivered

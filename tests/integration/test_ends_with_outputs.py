@@ -25,6 +25,10 @@ async def later(payload: Any) -> Any:
     return payload
 
 
+async def later_full(payload: Any) -> None:
+    raise OSError("disk full")
+
+
 @node
 def decorated(payload: Any) -> Any:
     return payload
@@ -153,6 +157,20 @@ def test_a_class_node_goes_on_unless_it_says_that_it_ends(said: bool | None) -> 
         scheduler.input("in").put_many(range(10))
         until(lambda: scheduler.snapshot().nodes["middle"].handled == 11)
         assert scheduler.is_running()
+
+
+@pytest.mark.parametrize("fn", [full, later_full], ids=["plain", "async"])
+def test_a_sink_whose_dead_letters_nobody_takes_any_more_goes_on(fn: Callable[[Any], Any]) -> None:
+    sink = sink_node(fn, "sink", error_policy=ErrorPolicy.dead_letter("errors"))
+    graph = Subgraph.from_nodes(
+        "g", [source_node(range(50)), sink, sink_node(full, "letters", error_policy=ErrorPolicy.STOP_NODE)]
+    )
+    graph.connect("source:out", "sink:in", capacity=2)
+    graph.connect("sink:errors", "letters:in")
+    scheduler = scheduler_of(graph)
+    scheduler.run()
+    assert scheduler.snapshot().nodes["sink"].dead_lettered == 50
+    assert_graph_conserved(graph)
 
 
 def test_a_node_that_ticks_ends_when_it_says_so() -> None:

@@ -12,6 +12,7 @@ from graphs import DEADLINE_S, Collect, Map, Ticker, Yield, assert_graph_conserv
 
 from graphflow import EdgeClosed, ErrorPolicy, Message, Node, Subgraph
 from graphflow.nodes import batch_node, filter_node, flat_map_node, map_node, node, sink_node, source_node
+from graphflow.testing import simulate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -242,3 +243,17 @@ def test_the_next_run_begins_with_everything_open() -> None:
     for _ in range(2):
         scheduler.run()
     assert seen == [0, *range(5)]
+
+
+@pytest.mark.parametrize("interleave", ["handlers", "sections"])
+def test_in_a_simulation_it_ends_whatever_comes_in_between(interleave: Any) -> None:
+    """Two ways to one sink, which gives up: each choice of a seed ends all of it, with no time for it to be asked."""
+    for seed in range(60):
+        middle = [map_node(lambda value: value, "middle"), ending(Map("other"))]
+        sink = sink_node(full, "sink", error_policy=ErrorPolicy.STOP_NODE)
+        graph = Subgraph.from_nodes("g", [source_node(itertools.count()), *middle, sink])
+        for step in middle:
+            graph.connect("source:out", (step.name, "in"), capacity=1 + seed % 3)
+            graph.connect((step.name, "out"), "sink:in", capacity=2)
+        done = simulate(graph, seed=seed, interleave=interleave, max_steps=20_000)
+        assert done.report.reason == "completed"

@@ -62,6 +62,10 @@ class Node(NodeBase):
     carry_context: bool = False
     """Whether each message is handled in (a copy of) the `contextvars` context of whoever put or emitted it."""
 
+    ends_with_outputs: bool | None = None
+    """Whether the node ends when every edge that leaves it is closed, as sources and nodes made of functions do: its
+    inputs close, and who feeds it may end too. None: it goes on, and the watchdog warns; False: it goes on."""
+
     def __init__(self, name: str, inputs: PortDeclarations = (), outputs: PortDeclarations = ()) -> None:
         self.name = check_name("node", name)
         what = f"node {name!r}"

@@ -12,7 +12,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphflow.core.forked import leave_process
 from graphflow.core.loop import LoopWorker
+from graphflow.core.orphan import orphan
 from graphflow.core.survey import note_stall, survey_flight
 from graphflow.core.watch import observe
 from graphflow.flight import FlightEvent, FlightRecording
@@ -35,6 +37,9 @@ _tokens = itertools.count(1)
 
 # How long the end of a run waits for the threads of workers that have left their nodes.
 _JOIN_S = 1.0
+
+# The runs of this process that have not ended.
+_going: set[Run] = set()
 
 # Recordings that a run writes into `flight_folder` at most.
 _FLIGHTS_WRITTEN = 16
@@ -76,6 +81,7 @@ class Run:
         """Tie the nodes to this run and start the threads. If that cannot be done, nothing has happened."""
         self.engine.claim()
         started: list[threading.Thread] = []
+        _going.add(self)
         try:
             self._threads = self._make_threads()
             for thread in [*self._threads, self._keeper]:
@@ -89,6 +95,7 @@ class Run:
             if self._loop is not None:
                 self._loop.close()
             self.engine.disclaim()
+            _going.discard(self)
             raise
 
     def _make_threads(self) -> list[threading.Thread]:
@@ -139,7 +146,7 @@ class Run:
         self.engine.request_stop(drain, timeout)
 
     def _keep(self) -> None:
-        while (errand := self.engine.keep()) != "leave":
+        while (errand := self._errand()) != "leave":
             if errand == "look":
                 self._look()
             elif errand == "tell":
@@ -150,10 +157,30 @@ class Run:
         self._look()  # what has moved since the last look has cleared
         self._conclude()
 
+    def _errand(self) -> str:
+        """What there is for the keeper to do."""
+        errand = self.engine.keep()
+        self._leave_child()
+        return errand
+
+    def _leave_child(self) -> None:
+        """End a child that was forked on the keeper's thread, which log handlers run on too."""
+        if self.process != os.getpid():
+            leave_process()
+
+    def orphan(self) -> None:
+        """In a forked child: nothing of the run goes on here, whatever its threads were at in the parent."""
+        orphan(self.engine)
+        if self._loop is not None:
+            self._loop.orphan()
+        self.engine.opened.rouse()
+        self.ended.rouse()
+
     def _tell_phases(self) -> None:
         """Log the phases that have begun since the last time."""
         for phase in self.engine.new_phases():
             say(log, f"run_{phase}", "%s: run is %s (%s)", self.name, phase, self._reason(), graph=self.name)
+            self._leave_child()
 
     def _reason(self) -> str:
         return "error" if self.engine.failure is not None else self.reason or "completed"
@@ -247,6 +274,7 @@ class Run:
             self.report = self._make_report(undelivered, abandoned)
             self._lasted_s = self.engine.now() - self._began
             self.ended.set()
+            _going.discard(self)
             fields = {"graph": self.name, "reason": self.report.reason, "complete": self.report.complete}
             say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)
 
@@ -272,3 +300,12 @@ class Run:
     def still_inside(self) -> tuple[str, ...]:
         """Nodes of an ended run whose hook has still not returned."""
         return self.engine.inside() if self.ended.is_set() else ()
+
+
+def _orphan_all() -> None:
+    for run in list(_going):
+        run.orphan()
+    _going.clear()
+
+
+os.register_at_fork(after_in_child=_orphan_all)

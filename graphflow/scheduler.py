@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import threading
 import time
 import warnings
 import weakref
@@ -19,6 +18,7 @@ from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
 from graphflow.errors import SchedulerStateError
 from graphflow.flight import FlightRecording
+from graphflow.forks import new_lock
 from graphflow.handles import Input, Output
 from graphflow.logs import say
 from graphflow.node import Node
@@ -58,7 +58,7 @@ class Scheduler:
         if config is not None and not isinstance(config, SchedulerConfig):
             raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
         self.config = config or SchedulerConfig()
-        self._lock = threading.Lock()  # guards registration and start; never held while waiting for a run
+        self._lock = new_lock()  # guards registration and start; never held while waiting for a run
         self._registry = Registry()
         self._run: Run | None = None
         self._starting = False  # the next run is not in `_run` yet
@@ -113,6 +113,7 @@ class Scheduler:
         run = self._launch()
         with self._waiting.here():
             run.open()
+        self._refuse_child()  # a signal handler may have forked meanwhile
 
     def _launch(self) -> Run:
         """Start the threads of a new run, whose nodes are not started yet."""
@@ -155,7 +156,9 @@ class Scheduler:
         if run.engine.on_my_thread():
             raise SchedulerStateError("wait() on a thread of the scheduler itself would wait for ever; call shutdown()")
         with self._waiting.here():
-            if not run.ended.wait(timeout):
+            there = run.ended.wait(timeout)
+            self._refuse_child()  # a signal handler may have forked meanwhile
+            if not there:
                 raise TimeoutError(f"the graph has not ended in {timeout} s; it is {run.engine.status}")
         if run.engine.failure is not None:
             raise run.engine.failure
@@ -210,6 +213,7 @@ class Scheduler:
             return asked
         with self._waiting.here():
             asked.ended.wait()
+        self._refuse_child()
         return asked.outcome()
 
     async def ashutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
@@ -246,12 +250,16 @@ class Scheduler:
         run = self._run
         return run is not None and not run.ended.is_set() and run.process == os.getpid()
 
+    def _is_childs(self) -> bool:
+        """Is this the copy that a forked child has? It leaves a `with` block in silence: the run is its parent's."""
+        return self._run is not None and self._run.process != os.getpid()
+
     def _refuse_child(self) -> None:
         """In a forked child the threads are missing and locks may be held for ever: nothing of the run is touched."""
-        run = self._run
-        if run is not None and run.process != os.getpid():
+        if self._is_childs():
+            assert self._run is not None
             raise SchedulerStateError(
-                f"this scheduler runs in process {run.process}, and this is its forked child {os.getpid()}; "
+                f"this scheduler runs in process {self._run.process}, and this is its forked child {os.getpid()}; "
                 f"make a new Scheduler with new nodes here"
             )
 
@@ -264,14 +272,16 @@ class Scheduler:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.shutdown(drain=kind is None)
+        if not self._is_childs():
+            self.shutdown(drain=kind is None)
 
     async def __aenter__(self) -> Self:
         await self._launch().aopen()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await self.ashutdown(drain=kind is None)
+        if not self._is_childs():
+            await self.ashutdown(drain=kind is None)
 
     def __del__(self) -> None:
         run = getattr(self, "_run", None)

@@ -12,6 +12,7 @@ import inspect
 
 from graphflow.core.call cimport Call
 from graphflow.core.coroutine cimport Flight, FlightCell, open_gate
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport DRAIN_HOOK, DRAINING, START_HOOK, STOP_HOOK, STOPPED, Hook
@@ -268,6 +269,8 @@ async def send_all(Flight flight, values):
         while True:
             value = await (values.__anext__() if thrown is None else values.athrow(thrown))
             thrown = None
+            if cell.over:
+                leave_if_stranded(None)
             cell.progress(flight)
             outbox = cell.outbox
             try:

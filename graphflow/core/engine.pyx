@@ -14,6 +14,7 @@ from graphflow.core.clock cimport Clock
 from graphflow.core.context cimport breathe, here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Inlet
 from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, LOOK, TELL, Errand
 from graphflow.core.lock cimport acquire, peek
@@ -33,6 +34,7 @@ from graphflow.core.state cimport (
 from graphflow.core.timers cimport NEVER
 
 from graphflow.errors import GraphValidationError
+from graphflow.forks import new_lock
 from graphflow.latch import Latch
 from graphflow.settings import is_async
 from graphflow.validation import ValidationIssue
@@ -45,7 +47,7 @@ cdef dict ERRANDS = {LEAVE: "leave", ADD_WORKER: "add worker", LOOK: "look", TEL
 cdef enum:
     LOOKS = 4       # of the watchdog in the time after which it speaks
 
-cdef object claims = threading.Lock()       # one run at a time ties its nodes
+cdef object claims = new_lock()     # one run at a time ties its nodes
 
 
 cdef class Engine:
@@ -198,6 +200,7 @@ cdef class Engine:
                     alive = self.sleep(crew, &me)
                     me.since_ns = self.dispatch.clock.now_ns()      # with the GIL: waiting for it is no turn's time
                     woken = True
+            leave_if_stranded(None)
         finally:
             here().scheduler = 0
             here().worker = -1
@@ -210,8 +213,9 @@ cdef class Engine:
         return alive
 
     def let_go(self, Cell cell):
-        """Release a node that the run ended without waiting for."""
+        """Release a node that the run ended without waiting for. (A child that was forked inside its hook ends here.)"""
         if cell.over:
+            leave_if_stranded(None)
             release_cell(cell)
 
     def keep(self):
@@ -267,6 +271,7 @@ cdef class Engine:
 
     def fatal(self, error):
         """A node's error stops the graph: the first one is kept for run() and wait(). True for that one."""
+        leave_if_stranded(error)
         with self.failure_lock:
             first = self.failure is None
             if first:

@@ -7,6 +7,10 @@ class LoopWorker:
     def work(self) -> None:
         """The life of the loop's thread, until the run has ended."""
 
+    def orphan(self) -> None:
+        """In a child that was forked on the loop's thread, by a task of the user's own: it ends with the next step of
+        the loop. (Inside a hook it ends sooner; see Flight.step.)"""
+
     def close(self) -> None:
         """Close the pipe; also for a run that did not begin."""
 

@@ -19,6 +19,8 @@ from graphflow.core.engine cimport Engine
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.state cimport DRAINING, ENDED, Crew, NodeState, Stint
 
+from graphflow.core.forked import leave_process
+
 cdef enum:
     TURNS_AT_ONCE = 64      # before the coroutines that they started run
 
@@ -148,6 +150,12 @@ cdef class LoopWorker:
         closing = self.loop.create_task(self.loop.shutdown_asyncgens())
         self.loop.run_until_complete(asyncio.wait([closing], timeout=0.1))
         closing._log_destroy_pending = False
+
+    def orphan(self):
+        """In a child that was forked on the loop's thread, by a task of the user's own: it ends with the next step of
+        the loop. (Inside a hook it ends sooner; see Flight.step.)"""
+        if here().scheduler == self.engine.token and here().worker == self.me.worker:
+            self.loop.call_soon(leave_process)
 
     def close(self):
         """Close the pipe; also for a run that did not begin."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from forking import program
 
 WAYS = """
@@ -49,10 +50,12 @@ def check():
 """
 
 
-def test_in_every_kind_of_node_and_every_way_the_child_ends_with_its_hook() -> None:
+@pytest.mark.parametrize("ways", [("os._exit", "exec"), ("sys.exit", "return"), ("raise",)], ids="-".join)
+def test_in_every_kind_of_node_the_child_ends_with_its_hook(ways: tuple[str, ...]) -> None:
     """The nodes stand in one line, so that there is traffic before and behind each."""
     out = program(
         WAYS
+        + f"WAYS = {list(ways)}\n"
         + """
 class Emits(SaysSo):
     def on_message(self, port, msg):
@@ -97,11 +100,11 @@ check()
 print("handled", len(seen), sorted(seen) == list(range(STEP * len(WAYS))), report.complete, flush=True)
 """
     )
-    assert "60 wrong: {}" in out
-    assert "handled 100 True True" in out
+    assert f"{12 * len(ways)} wrong: {{}}" in out
+    assert f"handled {20 * len(ways)} True True" in out
     assert "went on" not in out
-    assert out.count("raised mine") == 12
-    assert out.count("exit handlers") == 36  # of those that exit, return or raise
+    assert out.count("raised mine") == 12 * ("raise" in ways)
+    assert out.count("exit handlers") == 12 * len({"sys.exit", "return", "raise"}.intersection(ways))
 
 
 def test_in_hooks_of_the_life_cycle_ticks_and_tasks_of_the_loop() -> None:

@@ -72,6 +72,8 @@ class Run:
         self.roles: list[str] = []  # what each worker is, for the flight recorder
         self._threads: list[threading.Thread] = []
         self._loop: LoopWorker | None = None
+        self._loop_thread: threading.Thread | None = None
+        self._drains = False  # it has begun to
         self._keeper = self._thread(self._keep, "keeper")
 
     def _thread(self, target: Callable[..., object], role: str, *args: object) -> threading.Thread:
@@ -107,7 +109,8 @@ class Run:
         if engine.loop_crew:
             self._loop = LoopWorker(engine, engine.loop_crew, len(self.roles))
             self.roles.append("loop")
-            threads.append(self._thread(self._loop.work, "loop"))
+            self._loop_thread = self._thread(self._loop.work, "loop")
+            threads.append(self._loop_thread)
         return threads
 
     def _worker(self, role: str, crew: int) -> threading.Thread:
@@ -181,6 +184,7 @@ class Run:
         for phase in self.engine.new_phases():
             say(log, f"run_{phase}", "%s: run is %s (%s)", self.name, phase, self._reason(), graph=self.name)
             self._leave_child()
+            self._drains |= phase == "draining"
 
     def _reason(self) -> str:
         return "error" if self.engine.failure is not None else self.reason or "completed"
@@ -269,20 +273,35 @@ class Run:
             if self.engine.failure is not None:
                 self._keep_recording("error")
             undelivered = self.engine.conclude()
-            self._shell.join(self._threads, 0 if abandoned else _JOIN_S)
+            self._join(abandoned)
         finally:  # whatever happens, nobody waits for ever
             self.report = self._make_report(undelivered, abandoned)
             self._lasted_s = self.engine.now() - self._began
-            self.ended.set()
-            _going.discard(self)
             fields = {"graph": self.name, "reason": self.report.reason, "complete": self.report.complete}
-            say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)
+            try:
+                say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)
+            finally:
+                self.ended.set()  # after it: who has waited finds the record
+                _going.discard(self)
+
+    def _join(self, abandoned: tuple[str, ...]) -> None:
+        """Wait for the threads, where a hook is not known to hang. The event loop's awaits what tasks do when they are
+        cancelled; it keeps to the deadline by itself."""
+        if self._loop_thread is not None and not (abandoned and not self._refusing()):
+            self._shell.join([self._loop_thread], self.engine.seconds_left() + _JOIN_S / 4)
+        self._shell.join(self._threads, 0 if abandoned else _JOIN_S)
+
+    def _refusing(self) -> tuple[str, ...]:
+        return () if self._loop is None else self._loop.refusing()
 
     def _make_report(self, undelivered: dict[str, int], abandoned: tuple[str, ...]) -> ShutdownReport:
         engine = self.engine
         cells = engine.cells
+        cut = engine.undrained and (self._drains or engine.asked_to_drain)
+        tasks = self._refusing()
+        left = undelivered or abandoned or tasks or cut or engine.timed_out
         return ShutdownReport(
-            complete=not (undelivered or abandoned or engine.timed_out) and not any(cell.abandoned for cell in cells),
+            complete=not left and not any(cell.abandoned for cell in cells),
             timed_out=engine.timed_out,
             reason=self._reason(),
             undelivered=undelivered,
@@ -290,12 +309,17 @@ class Run:
             error_counts={cell.path: cell.error_count for cell in cells if cell.error_count},
             failed_sources=tuple(cell.path for cell in cells if cell.source_failed),
             abandoned=abandoned,
+            abandoned_tasks=tasks,
         )
 
     def outcome(self) -> ShutdownReport:
         """The report of a run that has ended."""
         assert self.report is not None
         return self.report
+
+    def on_my_thread(self) -> bool:
+        """Is this a thread of the run itself, which would wait for ever? Log handlers run on the keeper's too."""
+        return self.engine.on_my_thread() or threading.get_ident() == self._keeper.ident
 
     def still_inside(self) -> tuple[str, ...]:
         """Nodes of an ended run whose hook has still not returned."""

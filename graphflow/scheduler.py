@@ -9,7 +9,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGINT, Signals
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -29,7 +29,7 @@ from graphflow.registry import Registry
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
 from graphflow.shell import THREADS, Shell
-from graphflow.signals import Waiting, stop_signals
+from graphflow.signals import HURRY_S, STOP_SIGNALS, Waiting, stop_signals
 from graphflow.snapshot import Snapshot
 from graphflow.snapshots import take_snapshot, take_stats
 from graphflow.subgraph import Subgraph
@@ -153,7 +153,7 @@ class Scheduler:
         run = self._run
         if run is None:
             raise SchedulerStateError("wait() needs a run: call start() first")
-        if run.engine.on_my_thread():
+        if run.on_my_thread():
             raise SchedulerStateError("wait() on a thread of the scheduler itself would wait for ever; call shutdown()")
         with self._waiting.here():
             there = run.ended.wait(timeout)
@@ -164,12 +164,15 @@ class Scheduler:
             raise run.engine.failure
         return run.outcome()
 
-    def run(self, signals: Iterable[int] = (SIGINT, SIGTERM)) -> ShutdownReport:
+    def run(self, signals: Iterable[int] = STOP_SIGNALS) -> ShutdownReport:
         """Start, wait until the graph has ended, and return the report.
 
-        On the main thread the first of `signals` drains the graph, a second stops it; after SIGINT it raises
-        KeyboardInterrupt when it has stopped. Raises what start() and wait() raise, TypeError or ValueError for signals
-        that are none or that cannot be caught.
+        On the main thread the first of `signals` drains the graph, a second ends the run within a second (the same one
+        again within a tenth of a second is no second); after SIGINT it raises KeyboardInterrupt when it has stopped.
+        The signals are SIGINT, SIGTERM and, unless something is set for it already, SIGHUP.
+
+        Raises what start() and wait() raise, TypeError or ValueError for signals that are none or that cannot be
+        caught.
         """
         with stop_signals(signals, self._on_signal) as caught:
             self._refuse_running("run")
@@ -197,8 +200,8 @@ class Scheduler:
         if run is None or run.ended.is_set():
             self._latched = True  # run() has no run yet: it is to end at once
         else:
-            name = Signals(number).name
-            run.request_stop(name, drain=count == 1, timeout=self.config.shutdown_timeout_s)
+            limit = self.config.shutdown_timeout_s if count == 1 else min(self.config.shutdown_timeout_s, HURRY_S)
+            run.request_stop(Signals(number).name, drain=count == 1, timeout=limit)
 
     def shutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
         """Stop the run and return its report: with `drain` after everything accepted is handled, else at once.
@@ -241,7 +244,7 @@ class Scheduler:
         run = self._run
         if not run.ended.is_set():
             run.request_stop("shutdown", drain=drain, timeout=limit)
-            if run.engine.on_my_thread() or self._waiting.is_here():
+            if run.on_my_thread() or self._waiting.is_here():
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
         return run
 

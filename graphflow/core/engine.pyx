@@ -319,6 +319,22 @@ cdef class Engine:
         return PHASES[peek(self.dispatch.phase)]
 
     @property
+    def undrained(self):
+        """Nodes had not run dry, and not had their on_drain, when the run stopped."""
+        return self.dispatch.groups_left > 0
+
+    @property
+    def asked_to_drain(self):
+        return bool(self.dispatch.drain_wanted)
+
+    def seconds_left(self):
+        """Until the deadline of the stop; where there is none, what a stop of the scheduler's has."""
+        cdef int64_t left = self.stop_budget_ns
+        if self.dispatch.deadline_ns != NEVER:
+            left = self.dispatch.deadline_ns - self.dispatch.clock.now_ns()
+        return max(left, 0) / 1e9
+
+    @property
     def timed_out(self):
         return self.dispatch.timed_out
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import sys
 import time
 import warnings
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from signal import SIGINT, Signals
 from types import MappingProxyType
 from typing import Any, Self
@@ -286,7 +287,11 @@ class Scheduler:
         if not self._is_childs():
             await self.ashutdown(drain=kind is None)
 
-    def __del__(self) -> None:
+    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        # An object may outlive the names of this module when the interpreter ends (without the GIL most do): what is
+        # called then comes along. By that time the exit handler has ended every run of this process.
+        if finalizing():
+            return
         run = getattr(self, "_run", None)
         if run is not None and not run.ended.is_set() and run.process == os.getpid():
             run.request_stop("dropped", drain=False, timeout=self.config.shutdown_timeout_s)

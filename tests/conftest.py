@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 SEEDS = "graphflow.testing.plugin"  # not imported here: pytest rewrites its assertions first
 SEVERAL = ["alone"] if importlib.util.find_spec("xdist") else []  # without it there is one process
-pytest_plugins = [SEEDS, *SEVERAL, "artifacts", "pytester", "quarantine", "stressing"]
+pytest_plugins = [SEEDS, *SEVERAL, "artifacts", "hanging", "pytester", "quarantine", "stressing"]
 
 OF_OTHERS = ("decimal_context", "_GENERIC_TYPES_CACHE")  # context variables that libraries use as a cache
 LEAVE_S = 5.0  # how long threads may take to end after a test

@@ -17,9 +17,11 @@ import service
 
 FOLDER = Path(os.environ.get("SOAK_FOLDER", Path(__file__).parents[2] / "memprofiles"))
 MINUTES = float(os.environ.get("SOAK_MINUTES") or 30)
-SAMPLES = 240
+EVERY_S = 1.0
 JUDGED = 0.8  # of the time; the rest is captured with memray
 PLANTED_S = 12.0
+WARM_UP_S = 10.0  # of a short run: a quarter of its time would be too little
+SLOW_S = 600.0
 
 pytestmark = pytest.mark.timeout(MINUTES * 60 * 1.5 + 300)
 
@@ -30,7 +32,7 @@ def test_no_memory_growth_over_time() -> None:
     capture = FOLDER / "soak.bin"
     load = service.Load(service.make_graph())
     with load.running():  # memray's own tables grow by what it sees, so it comes after what is judged
-        samples = recording.take_samples(load.handled, MINUTES * 60 * JUDGED, MINUTES * 60 * JUDGED / SAMPLES)
+        samples = recording.take_samples(load.handled, MINUTES * 60 * JUDGED, EVERY_S)
         with recording.captured(capture):
             time.sleep(MINUTES * 60 * (1 - JUDGED))
     trends = growth.trends_of(samples)
@@ -45,11 +47,12 @@ def test_no_memory_growth_over_time() -> None:
 
 # Each in a process of its own: what one leaks is not to be the warm-up of the next.
 PLANTED = """
-import sys
+import sys, time
 sys.path[:0] = {path!r}
 import growth, recording, service
 
 kept = []
+began = time.monotonic()
 
 def leaky(node):
     handle = node.on_message
@@ -61,7 +64,8 @@ def leaky(node):
 
 load = service.Load(service.make_graph(leaky))
 with load.running():
-    samples = recording.take_samples(load.handled, {seconds}, {seconds} / 120)
+    time.sleep({warm_up})
+    samples = recording.take_samples(load.handled, {seconds}, {every})
 print(*[name for name, trend in growth.trends_of(samples).items() if trend.broken])
 print(*growth.trends_of(samples).values(), sep="\\n", file=sys.stderr)
 """
@@ -77,14 +81,23 @@ print(*growth.trends_of(samples).values(), sep="\\n", file=sys.stderr)
     ids=["nothing", "eight bytes", "messages"],
 )
 def test_a_planted_leak_makes_it_fail(keeps: str, broken: set[str]) -> None:
-    result = run_planted(keeps)
+    result = run_planted(keeps, PLANTED_S, PLANTED_S / 120)
     found = set(result.stdout.split()) - {"rate"}
     assert found >= broken, result.stderr
     assert bool(found) is bool(broken), result.stderr
 
 
-def run_planted(keeps: str) -> subprocess.CompletedProcess[Any]:
+@pytest.mark.skipif(MINUTES * 60 < SLOW_S, reason="it takes ten minutes, and SOAK_MINUTES are fewer")
+def test_a_leak_of_one_block_a_second_is_seen_within_ten_minutes() -> None:
+    keeps = "kept.append(object()) if len(kept) < time.monotonic() - began else None"
+    result = run_planted(keeps, SLOW_S - WARM_UP_S, EVERY_S)
+    print(result.stderr)
+    assert set(result.stdout.split()) - {"rate"} == {"blocks"}, result.stderr
+
+
+def run_planted(keeps: str, seconds: float, every: float) -> subprocess.CompletedProcess[Any]:
     here = Path(__file__)
     path = [str(here.parent), str(here.parents[1]), str(here.parents[2])]
-    program = PLANTED.format(path=path, keeps=keeps, seconds=PLANTED_S)
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    program = PLANTED.format(path=path, keeps=keeps, seconds=seconds, every=every, warm_up=WARM_UP_S)
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=seconds + 120)

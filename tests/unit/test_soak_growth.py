@@ -35,6 +35,16 @@ def samples(
     return found
 
 
+def looks(rng: random.Random, blocks_a_second: float) -> list[Sample]:
+    """What the blocks of a soak of ten minutes were seen to be, a look a second, and a leak in them."""
+    found = []
+    for number in range(480):
+        in_flight = rng.gauss(0, 40) if rng.random() < 0.8 else rng.gauss(0, 400)
+        blocks = round(89_440 + in_flight + blocks_a_second * number)
+        found.append(Sample(number, 6_000 * number, 0.4 * number, 4_800_000, 32_473_088, blocks))
+    return found
+
+
 def broken(found: list[Sample]) -> set[str]:
     return {name for name, trend in trends_of(found).items() if trend.broken}
 
@@ -48,6 +58,12 @@ def test_noise_alone_breaks_nothing(rng: random.Random, number: int) -> None:
 @pytest.mark.parametrize("name", ["heap", "rss", "blocks"])
 def test_growth_is_found(rng: random.Random, name: str, number: int) -> None:
     assert broken(samples(rng, **{name: 0.12})) == {name}
+
+
+@pytest.mark.parametrize("number", range(20))
+def test_a_leak_of_one_block_a_second_is_found_in_ten_minutes(rng: random.Random, number: int) -> None:
+    assert broken(looks(rng, 1.0)) == {"blocks"}
+    assert broken(looks(rng, 0.0)) == set()
 
 
 @pytest.mark.parametrize("number", range(5))

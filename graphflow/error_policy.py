@@ -61,7 +61,8 @@ class ErrorPolicy:
         Before the k-th retry the node rests for `backoff_s * 2 ** (k - 1)` seconds, `max_backoff_s` at most, and up to
         `jitter` times as long again, drawn at random. Meanwhile it takes control messages but no data, and holds no
         worker. What a failed attempt emitted is discarded: emissions are kept until the handler has returned, and
-        `emit` answers OK. `then` is any policy but another retry, CONTINUE if None.
+        `emit` answers OK. A generator that yields more than `outbox_limit` begins to send, and is not tried again.
+        `then` is any policy but another retry, CONTINUE if None.
 
         Raises TypeError or ValueError naming the argument.
         """

@@ -1,7 +1,7 @@
 """The validation of a whole graph: every check again, and what no single call can see.
 
 Errors: what the calls refuse, a node object in two places, an edge made at two levels. Warnings:
-ports that are left unconnected, cycles of edges that all Block.
+ports that are left unconnected, cycles of edges that all Block, dead letters that would end unseen.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from graphflow.endpoints import EXPOSED_INPUT, EXPOSED_OUTPUT, SOURCE, TARGET, exposed, node_ports
 from graphflow.placement import placed_nodes, placed_wires, walk
 from graphflow.settings import check_settings
+from graphflow.unseen import unseen_letters
 from graphflow.validation import (
     ValidationIssue,
     check_block_cycles,
@@ -38,6 +39,7 @@ def validate_graph(graph: Subgraph) -> list[ValidationIssue]:
         issues += [_located(issue, prefix) for issue in found]
     issues += _shared_nodes(graph)
     issues += _repeated_edges(graph)
+    issues += unseen_letters(graph)
     issues += check_block_cycles(
         (source, target, wire.edge)
         for source, target, wire in placed_wires(graph)

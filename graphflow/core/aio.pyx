@@ -18,8 +18,11 @@ from graphflow.core.message cimport Message
 from graphflow.core.state cimport DRAIN_HOOK, DRAINING, START_HOOK, STOP_HOOK, STOPPED, Hook
 from graphflow.core.unrun cimport awaitable, closed, refuse_unrun
 
-from graphflow.core.coroutine import park
+from graphflow.core.coroutine import outgrow, park
+from graphflow.errors import BackpressureError
 from graphflow.values import Values
+
+cdef object TOO_MUCH = BackpressureError()
 
 
 cdef class AsyncCell(FlightCell):
@@ -272,17 +275,29 @@ async def send_all(Flight flight, values):
             if cell.over:
                 leave_if_stranded(None)
             cell.progress(flight)
+            if keeper is not None:
+                thrown = TOO_MUCH if cell.outgrows(keeper) else sent(cell, value, keeper)
+                if isinstance(thrown, BackpressureError):
+                    await outgrow(flight)
+                    keeper = None
             outbox = cell.outbox
-            try:
-                cell.send_yielded(value, keeper)
-            except Exception as error:
-                thrown = error          # the handler sees it where it yielded
+            if keeper is None:
+                thrown = sent(cell, value, None)
             if keeper is None and thrown is None and cell.must_park(flight, outbox):
                 await park(flight, cell.outbox > outbox)
     except StopAsyncIteration:
         return
     finally:
         await values.aclose()
+
+
+cdef object sent(AsyncCell cell, object value, Call keeper):
+    """Send a value, or keep it: None, or the error that its generator is to see where it yielded."""
+    try:
+        cell.send_yielded(value, keeper)
+    except Exception as error:
+        return error
+    return None
 
 
 async def leave_to_send(Flight flight):

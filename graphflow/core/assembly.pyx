@@ -22,8 +22,8 @@ from graphflow.core.staged cimport StagedCell
 from graphflow.core.state cimport BANDS, HAS_SOURCE, PRODUCING, CallState, Group, NodeState
 from graphflow.core.steps cimport StepCell
 
+from graphflow.made import MadeNode
 from graphflow.node import Node
-from graphflow.nodes.made import MadeNode
 from graphflow.nodes.steps import StepNode
 
 

@@ -15,6 +15,11 @@ cdef class Call:
     cdef int attempts           # begun so far
     cdef bint resting           # between two of them
     cdef bint stages            # what it emits is kept until it has ended
+    cdef bint outgrown          # it has more to send than may be kept: not tried again any more
+    cdef bint waiting           # outgrown, and no worker is at it
+    cdef object generator       # what is left of it then
+    cdef tuple unsent           # holds the value that found no room among those kept
+    cdef object flight          # of an async node: the Flight that waits
     cdef int64_t number         # among the attempts of its node, from 1
     cdef int64_t from_ns        # when the present attempt began, if it is timed; else 0
     cdef unsigned long thread   # that runs the hook, 0 while none does; read by the watchdog

@@ -11,6 +11,13 @@ cdef class Calls(Lifecycle):
     cdef void rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept
     cdef CallState* take_rested(self, NodeState* node, bint any_time) noexcept
 
+    cdef void outgrow(self, NodeState* node, CallState* call) noexcept
+    cdef CallState* begin_stream(self, NodeState* node) noexcept
+    cdef CallState* first_stream(self, NodeState* node) noexcept
+
     # Under the lock.
+    cdef void add_stream(self, NodeState* node, CallState* call) noexcept nogil
+    cdef void end_stream(self, NodeState* node, CallState* call) noexcept nogil
+    cdef void show_streams(self, NodeState* node) noexcept nogil
     cdef void add_leaver(self, NodeState* node, CallState* call) noexcept nogil
     cdef void show_rest(self, NodeState* node) noexcept nogil

@@ -15,6 +15,11 @@
 #       somebody is leaving: end_call() gives the role to exactly one caller while nobody has it, and whoever finds no
 #       leaver more gives it up in the same section.
 #   C5  The retry timer is armed for the first of the resting, or HAS_RETRY is pending, or the node has been stopped.
+#   C8  A call that has more to send than may be kept is `outgrown`: no worker is at it. In the window it is in `streams`
+#       if and only if its place is `gone`, outside the window from the start; end_call() looks at the next in the section
+#       in which the place before it goes, so its turn cannot be missed. While there are streams HAS_HELD is pending: the
+#       node takes nothing new, and when nobody is inside any more the first stream goes on, alone, sending at once. All
+#       that is before it has left then: leavers have somebody inside who hands them on, or are in the outbox, which masks.
 #
 # Races thought of: two calls end at once (the second finds `leaving` set, and its call is on the list that the first
 # looks at again before it gives the role up); a call ends while another worker empties the outbox (the flush holds the
@@ -25,7 +30,20 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.lifecycle cimport Lifecycle
 from graphflow.core.lock cimport acquire, poke
-from graphflow.core.state cimport DRAINING, HAS_RETRY, STOPPED, CallBook, CallState, InletState, NodeState
+from graphflow.core.state cimport (
+    CONTROL_OUTBOX,
+    DRAINING,
+    HAS_HELD,
+    HAS_RETRY,
+    LANE_LEVEL,
+    OUTBOX,
+    PAUSED,
+    STOPPED,
+    CallBook,
+    CallState,
+    InletState,
+    NodeState,
+)
 
 
 cdef class Calls(Lifecycle):
@@ -63,6 +81,8 @@ cdef class Calls(Lifecycle):
         cdef bint mine
         acquire(self.mu)
         call.ended = True
+        if call.streaming:
+            self.end_stream(node, call)
         if control:
             book.control_open = False
         if call.place < 0:
@@ -73,6 +93,10 @@ cdef class Calls(Lifecycle):
                 break
             self.add_leaver(node, first)
             book.gone += 1
+        if book.window > 0 and book.gone < book.given:
+            first = book.places[book.gone % book.window]
+            if first.outgrown and not first.streaming:
+                self.add_stream(node, first)
         mine = not book.leaving and book.leavers != NULL
         if mine:
             book.leaving = True
@@ -140,3 +164,62 @@ cdef class Calls(Lifecycle):
         else:
             self.timers.arm(&node.retry, node.book.resting.due_ns)
             self.wake_keeper(node.book.resting.due_ns)
+
+    # ======================================================================================== more than may be kept
+
+    cdef void outgrow(self, NodeState* node, CallState* call) noexcept:
+        """A call has more to send than may be kept: it goes on when it is its turn to leave (C8)."""
+        acquire(self.mu)
+        call.outgrown = True
+        if call.place < 0 or call.place == node.book.gone:
+            self.add_stream(node, call)
+        self.refresh(node)
+        self.unlock()
+
+    cdef CallState* first_stream(self, NodeState* node) noexcept:
+        """The outgrown call that goes on; NULL if there is none."""
+        cdef CallState* first
+        acquire(self.mu)
+        first = node.book.streams
+        self.unlock()
+        return first
+
+    cdef CallState* begin_stream(self, NodeState* node) noexcept:
+        """The first stream of a node of the event loop, which is in the hands of its own coroutine from now on."""
+        cdef CallState* first
+        acquire(self.mu)
+        first = node.book.streams
+        self.end_stream(node, first)
+        self.unlock()
+        return first
+
+    cdef void add_stream(self, NodeState* node, CallState* call) noexcept nogil:
+        """Under the lock: it is the call's turn to leave, behind others whose turn it is."""
+        cdef CallState** link = &node.book.streams
+        while link[0] != NULL:
+            link = &link[0].next_stream
+        link[0] = call
+        call.next_stream = NULL
+        call.streaming = True
+        self.show_streams(node)
+
+    cdef void end_stream(self, NodeState* node, CallState* call) noexcept nogil:
+        """Under the lock: an outgrown call has ended, or is given up."""
+        cdef CallState** link = &node.book.streams
+        while link[0] != NULL and link[0] != call:
+            link = &link[0].next_stream
+        if link[0] != NULL:
+            link[0] = call.next_stream
+        call.streaming = False
+        self.show_streams(node)
+
+    cdef void show_streams(self, NodeState* node) noexcept nogil:
+        """Under the lock: the first of them is the node's suspended generator."""
+        cdef CallState* first = node.book.streams
+        node.control_held = first != NULL and first.level == LANE_LEVEL
+        if first == NULL:
+            poke(node.pending, node.pending & ~HAS_HELD)
+            return
+        poke(node.pending, node.pending | HAS_HELD)
+        node.held_level = first.level
+        node.held_masks = OUTBOX | CONTROL_OUTBOX | (0 if node.control_held else PAUSED)

@@ -14,7 +14,7 @@ from graphflow.core.call cimport Call
 from graphflow.core.context cimport Context, here
 from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Suspended
-from graphflow.core.lock cimport peek
+from graphflow.core.lock cimport add, peek
 from graphflow.core.staged cimport StagedCell
 from graphflow.core.state cimport LANE_LEVEL
 
@@ -144,8 +144,12 @@ cdef class FlightCell(StagedCell):
     cdef bint go_on(self) except -1:
         """There is room again: the parked flight is inside the node once more."""
         cdef Suspended parked = self.held_control if self.held_control is not None else self.held
-        cdef Flight flight = <Flight>parked.generator
-        self.let_go(parked)
+        cdef Flight flight
+        if parked is not None:
+            flight = <Flight>parked.generator
+            self.let_go(parked)
+        else:                           # it waits in outgrow()
+            flight = <Flight>(<Call>self.dispatch.begin_stream(self.state).call).flight
         self.progress(flight)
         flight.inside = True
         open_gate(flight)
@@ -181,6 +185,32 @@ cdef int open_gate(Flight flight) except -1:
     if flight.gate is not None and not flight.gate.done():
         flight.gate.set_result(None)
     return 0
+
+
+async def outgrow(Flight flight):
+    """A call has more to send than may be kept: leave the node until it is its turn to leave, then send at once."""
+    cdef FlightCell cell = flight.cell
+    cdef Call call = flight.call
+    call.outgrown = True
+    call.flight = flight
+    call.from_ns = 0
+    flight.gate = cell.loop.create_future()
+    cell.pause_stream(call)
+    cell.dispatch.outgrow(cell.state, &call.state)
+    flight.leave()
+    try:
+        await flight.gate
+    except BaseException:               # cancelled: what it has kept is forgotten by who sees it through
+        call.waiting = False
+        add(cell.in_handler, call.message is not None)
+        raise
+    finally:
+        call.flight = None
+    call.stages = False
+    here().call = NULL                  # for the rest of this step; the next ones see `stages`
+    cell.resume_stream(call)
+    if cell.outbox > 0:
+        await park(flight, True)
 
 
 async def park(Flight flight, bint has_deferred):

@@ -39,7 +39,7 @@ cdef class LoopWorker:
     cdef bint dozing
     cdef Stint me
     cdef bint drained, hurried      # what it has made of the phase so far
-    cdef tuple refused              # names of the tasks that did not end; None before the loop has ended
+    cdef list own                   # tasks of the hooks' own that were cancelled at its end; None before
 
     def __init__(self, Engine engine, int crew_index, int worker):
         self.engine = engine
@@ -149,14 +149,13 @@ cdef class LoopWorker:
         left = []
         for cell in self.cells():
             left += cell.cancel_others(None, True)
-        own = [task for task in asyncio.all_tasks(self.loop) if task not in left]
+        self.own = own = [task for task in asyncio.all_tasks(self.loop) if task not in left]
         for task in own:
             task.cancel()
         if left:
             self.loop.run_until_complete(asyncio.wait(left, timeout=GRACE_S))
         if own:
             self.loop.run_until_complete(asyncio.wait(own, timeout=max(GRACE_S, self.engine.seconds_left())))
-        self.refused = tuple(task.get_name() for task in own if not task.done())
         for task in left + own:
             task._log_destroy_pending = False       # it is named in the report
         closing = self.loop.create_task(self.loop.shutdown_asyncgens())
@@ -166,10 +165,11 @@ cdef class LoopWorker:
     def refusing(self):
         """Names of the tasks of hooks' own that have not ended: after the loop's end, or, where a step of one has not
         returned, while it still runs."""
-        if self.refused is not None:
-            return self.refused
-        flights = {flight_task(flight) for cell in self.cells() for flight in (<AsyncCell>cell).flights.copy()}
-        return tuple(task.get_name() for task in asyncio.all_tasks(self.loop) - flights)
+        own = self.own
+        if own is None:
+            flights = {flight_task(flight) for cell in self.cells() for flight in (<AsyncCell>cell).flights.copy()}
+            own = asyncio.all_tasks(self.loop) - flights
+        return tuple(task.get_name() for task in own if not task.done())
 
     def orphan(self):
         """In a child that was forked on the loop's thread, by a task of the user's own: it ends with the next step of

@@ -131,6 +131,8 @@ cdef class Notices(Calls):
         node.control_held = control_held
         node.held_masks = masks
         node.held_level = level
+        if not held and node.book.streams != NULL:
+            self.show_streams(node)
         self.noted(node)
         self.unlock()
 

@@ -22,6 +22,13 @@ cdef class StagedCell(Cell):
     cdef int attempt_succeeded(self, Call call) except -1
     cdef int call_hook(self, Call call) except -1
     cdef int exhaust(self, Call call, object generator) except -1
+    cdef bint outgrows(self, Call call) noexcept
+    cdef int wait_to_stream(self, Call call) except -1
+    cdef int pause_stream(self, Call call) except -1
+    cdef int resume_stream(self, Call call) except -1
+    cdef int stream(self, Call call) except -1
+    cdef bint may_go_on(self, int done) noexcept
+    cdef int abandon_streams(self) except -1
     cdef int attempt_failed(self, Call call, object error) except -1
     cdef bint attempt_ends_in(self, Call call, object error) except -1
     cdef int try_or_give_up(self, Call call, object error) except -1

@@ -38,6 +38,7 @@ from graphflow.core.state cimport (
     Work,
 )
 
+from graphflow.errors import BackpressureError
 from graphflow.logs import say
 
 log = logging.getLogger("graphflow.node")
@@ -90,8 +91,13 @@ cdef class StagedCell(Cell):
         return False
 
     cdef bint go_on(self) except -1:
-        """Go on with a generator of on_drain. True: it goes on by itself."""
-        self.drive(self.held, 1)
+        """Go on with a generator of on_drain, or with a call that has outgrown what may be kept. True: it goes on by
+        itself."""
+        cdef CallState* first = self.dispatch.first_stream(self.state)
+        if first != NULL:
+            self.stream(<Call>first.call)
+        else:
+            self.drive(self.held, 1)
         self.show_outbox()
         return False
 
@@ -150,7 +156,10 @@ cdef class StagedCell(Cell):
         except BaseException as error:
             self.attempt_failed(call, error)
         else:
-            self.attempt_succeeded(call)
+            if call.outgrown:
+                self.wait_to_stream(call)
+            else:
+                self.attempt_succeeded(call)
         finally:
             call.thread = 0
             context.call = NULL
@@ -184,7 +193,7 @@ cdef class StagedCell(Cell):
         return self.end_call(call)
 
     cdef int call_hook(self, Call call) except -1:
-        """Run on_message or on_tick; a generator is exhausted at once, as what it yields is kept anyway."""
+        """Run on_message or on_tick; a generator is exhausted at once, as what it yields is kept anyway, or outgrows that."""
         if call.message is not None:
             result = self.on_message(call.port, call.seen)
         else:
@@ -201,12 +210,115 @@ cdef class StagedCell(Cell):
                 thrown = None
                 if self.over:
                     leave_if_stranded(None)
+                if self.outgrows(call):
+                    break
                 try:
                     self.send_yielded(value, call)
+                except BackpressureError:
+                    break
                 except Exception as error:
                     thrown = error          # the handler sees it where it yielded
         except StopIteration:
             return 0
+        call.outgrown = True
+        call.generator = generator
+        call.unsent = (value,)
+        return 0
+
+    # ======================================================================================== more than may be kept
+
+    cdef bint outgrows(self, Call call) noexcept:
+        """Where several calls share what may be kept, generators leave half of it to those that emit()."""
+        return self.state.limit > 1 and 2 * peek(self.kept) >= self.outbox_limit
+
+    cdef int wait_to_stream(self, Call call) except -1:
+        """The worker leaves an outgrown call, which goes on when it is its turn to leave."""
+        if call.span is not None:
+            call.span.suspend()
+        call.from_ns = 0            # its rest is no handling
+        self.pause_stream(call)
+        self.dispatch.outgrow(self.state, &call.state)
+        return 0
+
+    cdef int pause_stream(self, Call call) except -1:
+        """Nobody is at the call: its message is held."""
+        call.waiting = True
+        add(self.in_handler, -(call.message is not None))
+        return 0
+
+    cdef int resume_stream(self, Call call) except -1:
+        """Somebody is at the call again; what it has kept leaves first."""
+        call.waiting = False
+        add(self.in_handler, call.message is not None)
+        if len(call.kept) > 0:
+            self.hand_on(call)
+        return 0
+
+    cdef int stream(self, Call call) except -1:
+        """Send what an outgrown call yields, up to a batch, until it finds no room. Its turn to leave has come, and the
+        worker is alone inside, so it may touch the outlets."""
+        cdef object thrown = None
+        cdef int done = 0
+        self.resume_stream(call)
+        if call.span is not None:
+            call.span.resume()
+        self.current = call.seen
+        try:
+            while thrown is not None or call.unsent is not None or self.may_go_on(done):
+                if call.unsent is None:
+                    self.begun += 1
+                    value = next(call.generator) if thrown is None else call.generator.throw(thrown)
+                    call.unsent = (value,)
+                    thrown = None
+                if not self.may_go_on(0):
+                    break
+                done += 1
+                value = call.unsent[0]
+                call.unsent = None
+                try:
+                    self.send_yielded(value, None)
+                except Exception as error:
+                    thrown = error          # the handler sees it where it yielded
+        except StopIteration:
+            call.generator = None
+            self.attempt_succeeded(call)
+        except BaseException as error:
+            call.generator = None
+            self.attempt_failed(call, error)
+        else:
+            if call.span is not None:
+                call.span.suspend()
+            self.pause_stream(call)
+        finally:
+            self.current = None
+        return 0
+
+    cdef bint may_go_on(self, int done) noexcept:
+        """Is there room for another value of a stream, and nothing more urgent in its node?"""
+        return done < self.dispatch.batch and self.outbox == 0 and self.control_outbox == 0 and (
+            done == 0 or peek(self.state.poke) == 0
+        )
+
+    cdef int abandon_streams(self) except -1:
+        """Give up the outgrown calls that wait; they count as abandoned."""
+        cdef Call call
+        for call in list(self.open_calls):
+            if not call.waiting:
+                continue
+            call.waiting = False
+            add(self.abandoned, call.message is not None)
+            generator, call.generator, call.unsent = call.generator, None, None
+            try:
+                if hasattr(generator, "close"):
+                    generator.close()
+            except BaseException as error:
+                self.fail(call.hook, error, call.seen, None, False)
+            if call.span is not None:
+                call.span.end()
+                call.span = None
+            self.forget(call, 0)
+            self.end_call(call)
+        return 0
 
     # ======================================================================================== failing
 
@@ -238,7 +350,7 @@ cdef class StagedCell(Cell):
 
     cdef bint tries_again(self, Call call) except -1:
         return (
-            call.attempts < self.error_policy.attempts and peek(self.dispatch.phase) < STOPPING
+            not call.outgrown and call.attempts < self.error_policy.attempts and peek(self.dispatch.phase) < STOPPING
             and not peek(self.state.masks) & STOPPED
         )
 
@@ -316,6 +428,7 @@ cdef class StagedCell(Cell):
 
     cdef int stop_hook(self) except -1:
         self.abandon_calls()
+        self.abandon_streams()
         return Cell.stop_hook(self)
 
     cdef int abandon_calls(self) except -1:
@@ -338,14 +451,15 @@ cdef class StagedCell(Cell):
         return calls or Cell.hooks_inside(self)
 
     cdef int64_t count_held(self) except -1:
-        """Messages that rest before another attempt."""
+        """Messages that rest before another attempt, or wait for their turn to leave."""
         cdef int64_t resting = 0
         for call in list(self.open_calls):
-            resting += (<Call>call).resting and (<Call>call).message is not None
+            resting += ((<Call>call).resting or (<Call>call).waiting) and (<Call>call).message is not None
         return resting
 
     def release(self):
         """After the run: let go of everything that refers back to it."""
         Cell.release(self)
         self.abandon_calls()
+        self.abandon_streams()
         self.open_calls.clear()

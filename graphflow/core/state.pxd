@@ -83,6 +83,9 @@ cdef struct CallState:
     bint ended              # handled or given up: it leaves when everything before it has
     CallState* next         # of those that leave, or of those that back off
     int64_t due_ns          # of its next attempt
+    bint outgrown           # it has more to send than may be kept: it goes on when it is its turn to leave
+    bint streaming          # that turn has come: it is in `streams`
+    CallState* next_stream
 
 cdef struct CallBook:
     # The open calls of a node that runs several at once or tries again. See calls.pyx.
@@ -97,6 +100,7 @@ cdef struct CallBook:
     bint leaving            # a worker hands on what calls emitted, or empties the outbox: nobody else does
     CallState* leavers      # ended, in the order in which they leave
     CallState* last_leaver
+    CallState* streams      # outgrown, and free to send at once: the first goes on as HAS_HELD
     CallState* resting      # in backoff, by the time of their next attempt
 
 cdef struct Timer:

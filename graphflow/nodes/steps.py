@@ -15,8 +15,8 @@ from graphflow.core.message import Message
 from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink, ends_here
 from graphflow.core.unrun import check_result
 from graphflow.logs import say
+from graphflow.made import MadeNode
 from graphflow.node import PortDeclaration
-from graphflow.nodes.made import MadeNode
 
 log: logging.Logger = logging.getLogger("graphflow.node")
 

@@ -325,3 +325,61 @@ def test_a_foreign_letter_is_read_and_put_elsewhere_as_an_error_message() -> Non
         assert letter.is_error()
         scheduler.input("letters").put(letter)
         assert of(graph.nodes["collect"].expect(1)[0]) == 5  # type: ignore[attr-defined]
+
+
+class Forwards(Node):
+    inputs, outputs = "in", "out"
+
+    def on_message(self, port: str, msg: Message) -> None:
+        self.emit("out", msg)
+
+
+class ForwardsInTurn(Node):
+    inputs, outputs = "in", ("out", "other")
+
+    def on_message(self, port: str, msg: Message) -> Any:
+        yield "out", msg
+
+
+class Unwraps(Forwards):
+    def on_message(self, port: str, msg: Message) -> None:
+        self.emit("out", msg.payload)
+
+
+class Tells(Forwards):
+    def on_message(self, port: str, msg: Message) -> None:
+        self.emit("out", msg.payload if msg.is_error() else msg)
+
+
+def warned(*nodes: Node) -> list[str]:
+    return [issue.message for issue in wired(*nodes).validate() if issue.code == "ERROR_UNSEEN"]
+
+
+@pytest.mark.parametrize("kind", [Forwards, ForwardsInTurn])
+def test_validate_warns_where_letters_are_passed_on_to_functions(kind: type[Node]) -> None:
+    (message,) = warned(kind("on"), map_node(of, "map"), sink_node(of, "save"))
+    assert "parse:dead go on from 'on'" in message
+    assert "end at 'save'" in message
+
+
+def test_validate_does_not_warn_where_they_are_seen() -> None:
+    save = [sink_node(of, "save") for _ in range(5)]
+    assert warned(save[0]) == []
+    assert warned(filter_node(of, "some"), save[1]) == []
+    assert warned(Unwraps("on"), save[2]) == []
+    assert warned(Tells("on"), save[3]) == []
+    assert warned(Forwards("on"), Collect()) == []
+    assert warned(Forwards("on"), Unwraps("un"), save[4]) == []
+
+
+def test_validate_warns_through_nested_subgraphs() -> None:
+    inner = Subgraph.from_nodes("inner", [Parse("parse"), Forwards("on")])
+    inner.connect("parse:dead", "on:in")
+    inner.expose_input("in", "parse:in")
+    inner.expose_output("bad", "on:out")
+    graph = Subgraph.from_nodes("g", [Source("s", []), sink_node(of, "save")])
+    graph.add_subgraph(inner)
+    graph.connect("s:out", "inner:in")
+    graph.connect("inner:bad", "save:in")
+    assert [issue.code for issue in graph.validate()] == ["ERROR_UNSEEN"]
+    assert inner.validate() == []

@@ -98,6 +98,7 @@ def watch():
     gate.entered.wait(30)
     print("ready", flush=True)
     until(lambda: scheduler.get_stats()["status"] == "draining")
+    time.sleep(0.15)                            # the same signal sooner is no second one
     print("draining", flush=True)
     until(lambda: scheduler.get_stats()["status"] == "stopping")
     gate.opened.set()

@@ -68,10 +68,16 @@ unit integration: build $(VENV)/ready-test $(if $(SHARD),$(VENV)/ready-shards) #
 quarantine: build $(VENV)/ready-test ## run the tests in quarantine, which nothing else runs
 	@$(PYTEST) --quarantine tests/unit tests/integration tests/stress $(PYTEST_ARGS) || [[ $$? == 5 ]] # 5: there are none
 
+# The versions that are supported besides the primary one, 3.11.
+OTHERS := 3.12 3.13 3.14
 .PHONY: matrix
-matrix: ## run the unit and integration tests on other Pythons: PYTHONS='3.12 3.13'
-	@for version in $(or $(PYTHONS),3.12 3.13); do \
-		$(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version matrix-here; done
+matrix: ## run the unit and integration tests on the other Pythons found, or those of PYTHONS='3.12 3.13'
+	@tested= missing=; for version in $(or $(PYTHONS),$(OTHERS)); do \
+		if ! python$$version -c '' 2>/dev/null; then missing+=" $$version"; continue; fi; \
+		$(MAKE) --no-print-directory VENV=.venv-$$version PYTHON=python$$version matrix-here; tested+=" $$version"; done; \
+	echo "matrix: tested on:$${tested:- none}"; if [[ $$missing ]]; then \
+		echo "matrix: not tested, as there is no pythonX.Y that runs:$$missing" >&2; fi; \
+	[[ $$tested && ! ( $$missing && "$(PYTHONS)" ) ]] # those asked for have to be there, and at least one
 
 # In a folder of its own, so that the tree keeps the core that it has.
 .PHONY: matrix-here

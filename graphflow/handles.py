@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import Any, Self
 
 from graphflow import awaiting
@@ -11,7 +11,23 @@ from graphflow.core.edge import Edge
 from graphflow.core.message import Message, MessageType
 from graphflow.core.policy import PutResult
 from graphflow.errors import EdgeClosed
-from graphflow.tracing import Tracing
+from graphflow.tracing import Spans, Tracing
+
+
+class _Stamped:
+    """Items with the trace of whoever puts them; remembers the latest as it came."""
+
+    def __init__(self, items: Iterable[Any], spans: Spans) -> None:
+        self._items = iter(items)
+        self._spans = spans
+        self.latest: Any = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        self.latest = next(self._items)
+        return self._spans.stamp(self.latest)
 
 
 class Input:
@@ -30,14 +46,6 @@ class Input:
         self.edge = edge
         self._tracing = tracing or Tracing()
 
-    def _stamped(self, items: Iterable[Any]) -> Iterable[Any]:
-        """Items with the trace of whoever puts them, where there is one."""
-        spans = self._tracing.spans
-        if spans is None:
-            return items
-        check_iterable("items", items)
-        return [spans.stamp(item) for item in items]
-
     def put(self, item: Any, timeout: float | None = None) -> PutResult:
         """Put a message or a payload, waiting up to `timeout` seconds (None: for ever) while the edge is full.
 
@@ -55,9 +63,26 @@ class Input:
     def put_many(self, items: Iterable[Any], timeout: float | None = None) -> int:
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
 
-        Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first.
+        Of what has a length: raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed
+        before the first.
+
+        Of an iterator, or anything without a length: one item is read at a time, when the one before is in, and where
+        one is not accepted it raises, as put() does (TimeoutError, EdgeClosed, SchemaError, ...): `error.item` is that
+        item, `error.accepted` how many went in, and the iterator can be gone on with.
         """
-        return self.edge.put_many(self._stamped(items), timeout)
+        spans = self._tracing.spans
+        if spans is None:
+            return self.edge.put_many(items, timeout)
+        check_iterable("items", items)
+        if isinstance(items, Sized):
+            return self.edge.put_many([spans.stamp(item) for item in items], timeout)
+        stamped = _Stamped(items, spans)
+        try:
+            return self.edge.put_many(stamped, timeout)
+        except BaseException as error:
+            if "item" in vars(error):
+                vars(error)["item"] = stamped.latest  # as it was given
+            raise
 
     async def aput(self, item: Any, timeout: float | None = None) -> PutResult:
         """Put from a coroutine of any event loop, which runs on while this one waits; else as put().

@@ -19,6 +19,7 @@ EVENTS = {
     "node_error": logging.ERROR,
     "retry": logging.WARNING,
     "node_stopped": logging.WARNING,
+    "outputs_closed": logging.INFO,
     "batch_left": logging.WARNING,
     "ignored_return": logging.WARNING,
     "error_unseen": logging.WARNING,

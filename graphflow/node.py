@@ -60,6 +60,10 @@ class Node(NodeBase):
     dedicated: bool = False
     """Whether the node gets a thread of its own for all its hooks."""
 
+    ends_with_outputs: bool | None = None
+    """Whether the node ends when every edge that leaves it is closed, as sources and nodes made of functions do: its
+    inputs close, and who feeds it may end too. None: it goes on, and the watchdog warns; False: it goes on."""
+
     def __init__(self, name: str, inputs: PortDeclarations = (), outputs: PortDeclarations = ()) -> None:
         self.name = check_name("node", name)
         what = f"node {name!r}"

@@ -10,7 +10,7 @@ from graphflow.errors import GraphValidationError, UnknownEdgeError
 from graphflow.logs import say
 from graphflow.node import Node
 from graphflow.settings import check_dead_letter_port
-from graphflow.topology import Plan, check, check_handlers, nodes_of, plan
+from graphflow.topology import Plan, check, check_handlers, check_outboxes, nodes_of, plan
 from graphflow.validation import error, nearest
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ class Registry:
         self.items: list[Subgraph | Node] = []
         self.plan: Plan = plan([])
         self.bands: dict[str, PriorityBand] = {}  # by edge id
-        self.capacities: dict[str, int] = {}  # by edge id
+        self.capacities: dict[str, int] = {}  # by edge id, until a run begins
         self.paused: set[str] = set()  # paths of nodes
 
     def add(self, item: Subgraph | Node, config: SchedulerConfig) -> None:
         """Take one more item; logs warnings, and raises GraphValidationError with all errors."""
         _check_all([*self.items, item], config)
-        for issue in [*check([item]), *check_handlers([item])]:
+        for issue in [*check([item]), *check_handlers([item]), *check_outboxes([item], config.outbox_limit)]:
             say(log, "graph_warning", "%s", issue, code=issue.code, graph=config.name or item.name)
         self.plan = plan([*self.items, item])
         self.items.append(item)
@@ -55,6 +55,7 @@ class Registry:
             self.edge(edge_id)
         for edge, capacity in resized:  # only now: an unknown edge is to change nothing
             edge.set_capacity(capacity)
+        self.capacities.clear()  # the edges have them now, and what the edges are told later counts
         return self.plan
 
     def prepare(self, engine: Engine) -> None:
@@ -65,7 +66,7 @@ class Registry:
             engine.set_paused(self.index(path), True)
 
     def keep_paused(self, path: str, paused: bool) -> None:
-        """Let the next run begin with that node paused, or no longer."""
+        """Let the runs to come begin with that node paused, or no longer."""
         (self.paused.add if paused else self.paused.discard)(path)
 
     def exposed(self, name: str, side: Literal["input", "output"]) -> Edge:

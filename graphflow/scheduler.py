@@ -6,6 +6,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import time
 import warnings
 import weakref
@@ -59,7 +60,9 @@ class Scheduler:
         if config is not None and not isinstance(config, SchedulerConfig):
             raise TypeError(f"config must be a SchedulerConfig or None, not {config!r}")
         self.config = config or SchedulerConfig()
-        self._lock = new_lock()  # guards registration and start; never held while waiting for a run
+        # Guards registration, start, and what is changed (so that a change meets a run that begins on one side or the
+        # other); never held while waiting for a run. A signal handler may come in over a holder on its own thread.
+        self._lock = new_lock(threading.RLock)
         self._registry = Registry()
         self._run: Run | None = None
         self._starting = False  # the next run is not in `_run` yet
@@ -300,39 +303,48 @@ class Scheduler:
     # ------------------------------------------------------------------------------------ changing
 
     def set_priority(self, edge_id: str, band: PriorityBand) -> None:
-        """Move an edge to another band, at once; before the run it is kept and the id checked at start.
+        """Move an edge to another band: in a run at once, and for the next ones; before the run the id is checked at
+        start.
 
         Raises UnknownEdgeError, ValueError, TypeError.
         """
         edge_id = edge_id_of(edge_id)
         checked = band_of(band)
         self._refuse_child()
-        if self.is_running():
-            self._registry.edge(edge_id)
-            assert self._run is not None
-            self._run.engine.set_band(edge_id, checked)
+        with self._lock:
+            run = self._running()
+            if run is not None:
+                self._registry.edge(edge_id)
+                run.engine.set_band(edge_id, checked)
+            self._registry.bands[edge_id] = checked
+        if run is not None:
             about = {"graph": self.name, "edge_id": edge_id, "band": checked.name.lower()}
             say(log, "priority_changed", "%s: now %s", edge_id, checked.name, **about)
-        self._registry.bands[edge_id] = checked
 
     def set_capacity(self, edge_id: str, capacity: int) -> None:
-        """Change the capacity of an edge, at once; before the run it is kept and the id checked at start.
+        """Change the capacity of an edge: in a run at once, and for the next ones; before the run the id is checked at
+        start.
 
         More room is handed out at once; with less nothing is lost. Raises UnknownEdgeError, ValueError, TypeError.
         """
         edge_id = edge_id_of(edge_id)
         Edge("a", "a", "b", "b", capacity)  # the edge's own check, without an edge to change yet
         self._refuse_child()
-        if self.is_running():
-            self._registry.edge(edge_id).set_capacity(capacity)
+        with self._lock:
+            run = self._running()
+            if run is None:
+                self._registry.capacities[edge_id] = capacity
+            else:
+                self._registry.edge(edge_id).set_capacity(capacity)  # which keeps it
+        if run is not None:
             about = {"graph": self.name, "edge_id": edge_id, "capacity": capacity}
             say(log, "capacity_changed", "%s: capacity is now %d", edge_id, capacity, **about)
-        self._registry.capacities[edge_id] = capacity
 
     def pause(self, node: str | Node | None = None) -> None:
         """Let a node, or without an argument every source, handle no data, ticks or produce. Control still reaches it.
 
-        A drain resumes them. Before the run it is kept. Raises GraphValidationError if there is no such node.
+        In a run at once, and for the next ones until it is resumed, which may be before, in or after a run. A drain
+        lets paused nodes go on, in that run. Raises GraphValidationError if there is no such node.
         """
         self._set_paused(node, True)
 
@@ -345,13 +357,17 @@ class Scheduler:
 
     def _set_paused(self, node: str | Node | None, paused: bool) -> None:
         self._refuse_child()
-        for path in self._registry.paths(node):
-            index = self._registry.index(path)
-            if self.is_running():
-                assert self._run is not None
-                self._run.engine.set_paused(index, paused)
-            else:
+        with self._lock:
+            run = self._running()
+            for path in self._registry.paths(node):
+                index = self._registry.index(path)
+                if run is not None:
+                    run.engine.set_paused(index, paused)
                 self._registry.keep_paused(path, paused)
+
+    def _running(self) -> Run | None:
+        """The run that is under way, if there is one. With the lock held: one that begins has taken the settings."""
+        return self._run if self.is_running() else None
 
     def set_spans(self, spans: Spans | None) -> None:
         """Trace what nodes handle from now on, in this run and later ones, or (None) do not.

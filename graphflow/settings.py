@@ -19,13 +19,14 @@ _CONCURRENCY_MAX = 1024
 
 
 def check_settings(name: str, node: Node) -> list[ValidationIssue]:
-    """BAD_TICK, BAD_CONCURRENCY and BAD_ERROR_POLICY for attributes that are none, or that do not go together; BAD_HOOK
-    for hooks that would not run."""
+    """BAD_TICK, BAD_CONCURRENCY, BAD_ERROR_POLICY and BAD_ENDS for attributes that are none, or do not go together;
+    BAD_HOOK for hooks that would not run."""
     return [
         *_check_tick(name, node),
         *_check_concurrency(name, node),
         *_check_error_policy(name, node),
         *_check_hooks(name, node),
+        *_check_ends(name, node),
     ]
 
 
@@ -98,6 +99,12 @@ def _check_concurrency(name: str, node: Node) -> Iterator[ValidationIssue]:
     if node.dedicated and is_async(node):
         advice = "which runs async hooks; make them plain methods, or leave dedicated False"
         yield error(code, f"node {name!r} is dedicated, but there is one event loop, the scheduler's, {advice}")
+
+
+def _check_ends(name: str, node: Node) -> Iterator[ValidationIssue]:
+    ends: object = node.ends_with_outputs
+    if ends is not None and not isinstance(ends, bool):
+        yield error("BAD_ENDS", f"node {name!r}: ends_with_outputs must be True, False or None, not {ends!r}")
 
 
 def _check_error_policy(name: str, node: Node) -> list[ValidationIssue]:

@@ -160,7 +160,7 @@ class StallSnapshot:
     """What stands still, as the watchdog found it (see `SchedulerConfig.watchdog_s`)."""
 
     kind: str
-    """"hook", "cycle", "paused", "stopped", "unread" or "unknown"."""
+    """"hook", "cycle", "paused", "stopped", "unread", "unheard" or "unknown"."""
     node: str | None
     """Path of the node at the root of it, where there is one."""
     edge_id: str | None

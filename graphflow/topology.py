@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ from graphflow.validation import (
     check_exposed_is_new,
     check_node_is_new,
     error,
+    warning,
 )
 from graphflow.wholegraph import validate_node
 
@@ -113,6 +115,22 @@ def check(items: Sequence[Subgraph | Node]) -> list[ValidationIssue]:
 def check_handlers(items: Sequence[Subgraph | Node]) -> list[ValidationIssue]:
     """NO_HANDLER for each node that hears nothing, in what `check` has found no error in."""
     return [issue for item in items for path, node in nodes_of(item) for issue in check_handler(path, node)]
+
+
+def check_outboxes(items: Sequence[Subgraph | Node], outbox_limit: int) -> list[ValidationIssue]:
+    """SMALL_OUTBOX for each port of which the edges are more than an outbox of that limit could hold a copy for."""
+    wires = [placed for item in items if isinstance(item, Subgraph) for placed in placed_wires(item)]
+    edges = Counter((source, wire.edge.source_port) for source, _, wire in wires if source is not None)
+    return [
+        warning(
+            "SMALL_OUTBOX",
+            f"output port {port!r} of node {path!r} has {count} edges, and outbox_limit is {outbox_limit}: where all "
+            f"are full not even one message could be kept for them. The limit of this node is {count}; raise "
+            f"outbox_limit in SchedulerConfig",
+        )
+        for (path, port), count in edges.items()
+        if count > outbox_limit
+    ]
 
 
 def _check_root(graph: Subgraph) -> list[ValidationIssue]:

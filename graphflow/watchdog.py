@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger("graphflow.watchdog")
 
-Kind = Literal["hook", "cycle", "paused", "stopped", "unread", "unknown"]
+Kind = Literal["hook", "cycle", "paused", "stopped", "unread", "unheard", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,10 @@ class HookSeen:
     thread: int
     body: Any = None
     """Its coroutine, if it is one."""
+    resting: bool = False
+    """It rests in `Node.sleep`."""
+    rests: int = 0
+    """How often it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,10 @@ class NodeSeen:
     """It backs off before another attempt."""
     error: str | None = None
     """Type of its latest error."""
+    unheard: bool = False
+    """All its outputs are closed, and nobody has said that it goes on without them (`ends_with_outputs`)."""
+    begun: int = 0
+    """Hooks that it has begun so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,8 @@ class Watchdog:
         self.watchdog_s = watchdog_s
         self.graph = graph  # the scheduler's name, for logs
         self._hooks: dict[tuple[str, int], float] = {}  # when each was first seen
+        self._rests: dict[tuple[str, int], tuple[int, float]] = {}  # how often each has rested, and since when so often
+        self._unheard: dict[str, tuple[float, int, float]] = {}  # since when; hooks begun, and since when so many
         self._edges: dict[str, tuple[int, float]] = {}  # how many were taken, and since when so many
         self._dropped: dict[str, tuple[int, float]] = {}  # the same for drops into the edges of stopped nodes
         self._stalls: dict[tuple[str, ...], Stall] = {}  # what has been reported, by root
@@ -116,6 +126,10 @@ class Watchdog:
         stalls."""
         hooks, _, edges = observation
         self._hooks = {(hook.node, hook.number): self._hooks.get((hook.node, hook.number), now) for hook in hooks}
+        self._rests = {
+            (hook.node, hook.number): _since(self._rests.get((hook.node, hook.number)), hook.rests, now)
+            for hook in hooks
+        }
         self._edges = {edge.id: _since(self._edges.get(edge.id), edge.taken, now) for edge in edges if _holds(edge)}
         found = dict(self._judge(now, observation))
         before, self._stalls = self._stalls, found
@@ -138,7 +152,7 @@ class Watchdog:
         roots: dict[tuple[str, ...], Stall] = {}
         chains: dict[tuple[str, ...], list[list[str]]] = {}
         for hook in hooks:
-            if now - self._hooks[hook.node, hook.number] >= self.watchdog_s:
+            if not hook.resting and now - self._rests[hook.node, hook.number][1] >= self.watchdog_s:
                 roots.update([self._hook_root(hook, edges)])
         tracer = _Tracer(hooks, nodes, edges)
         for edge in edges:
@@ -150,6 +164,7 @@ class Watchdog:
                 roots.setdefault(*root)
                 chains.setdefault(root[0], []).append(trail.steps)
         roots.update(self._dropped_into(now, nodes, edges))
+        roots.update(self._working_for_nobody(now, nodes.values()))
         for key, stall in roots.items():
             known = self._stalls.get(key)
             stall.since = known.since if known is not None else stall.since
@@ -159,7 +174,8 @@ class Watchdog:
     def _hook_root(self, hook: HookSeen, edges: Iterable[EdgeSeen]) -> tuple[tuple[str, ...], Stall]:
         since = self._hooks[hook.node, hook.number]
         held = max((edge for edge in edges if edge.target == hook.node), key=lambda edge: edge.depth, default=None)
-        cause = f"node {hook.node!r} has not returned from {hook.hook}" + (f" and holds edge {held}" if held else "")
+        where = f"{hook.hook}, where it rests in sleep()," if hook.resting or hook.rests else hook.hook
+        cause = f"node {hook.node!r} has not returned from {where}" + (f" and holds edge {held}" if held else "")
         stall = Stall("hook", hook.node, held.id if held else None, since, cause)
         stall.stack = stack_of(hook.thread, hook.body)
         return ("hook", hook.node, str(hook.number)), stall
@@ -213,6 +229,24 @@ class Watchdog:
                     f"{edge.dropped_closed} so far on {edge.id}"
                 )
                 yield ("stopped", edge.id), Stall("stopped", node.path, edge.id, now, cause)
+
+    def _working_for_nobody(self, now: float, nodes: Iterable[NodeSeen]) -> Iterator[tuple[tuple[str, ...], Stall]]:
+        """Nodes that have gone on for a while although all their outputs are closed."""
+        before = self._unheard
+        self._unheard = {}
+        for node in nodes:
+            if not node.unheard:
+                continue
+            first, begun, since = before.get(node.path, (now, node.begun, now))
+            if node.begun != begun:
+                begun, since = node.begun, now
+            self._unheard[node.path] = (first, begun, since)
+            if now - first >= self.watchdog_s and now - since < self.watchdog_s:
+                cause = (
+                    f"node {node.path!r} works on, and all its outputs are closed: what it emits is dropped; let it "
+                    f"end with them (ends_with_outputs = True), or say that it is to go on (False)"
+                )
+                yield ("unheard", node.path), Stall("unheard", node.path, None, first, cause)
 
     # ------------------------------------------------------------------------------------ saying so
 

@@ -13,6 +13,7 @@ import argparse
 import datetime as dt
 import platform
 import sys
+import sysconfig
 from pathlib import Path
 
 import suites
@@ -22,7 +23,9 @@ from verdicts import Verdict, compare
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
-BASELINE = HERE / "baseline" / f"{sys.version_info[0]}.{sys.version_info[1]}.json"
+# As wheels call it: a build without the GIL has figures of its own.
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}{'t' if sysconfig.get_config_var('Py_GIL_DISABLED') else ''}"
+BASELINE = HERE / "baseline" / f"{PYTHON}.json"
 REASONS = HERE / "baseline" / "REASONS.md"
 ATTEMPTS = 3
 
@@ -58,9 +61,10 @@ def check(baseline_file: Path, processes: int, only: list[str]) -> int:
 
 def _load_baseline(path: Path) -> dict[str, Figure]:
     if not path.exists():
+        known = ", ".join(sorted(each.stem for each in BASELINE.parent.glob("3.*.json"))) or "no Python"
         raise Unusable(
-            f"there is no baseline for Python {sys.version_info[0]}.{sys.version_info[1]}: "
-            f"make bench-baseline REASON='the first for this version'"
+            f"there is no baseline for Python {path.stem}, so nothing is measured or judged; there is one for {known}: "
+            f"use one of those, or, on an idle machine, make bench-baseline REASON='the first for this version'"
         )
     baseline = suites.load(path)
     if not any(figure.hold == "tight" for figure in baseline.values()):

@@ -16,11 +16,14 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
-BASELINE = HERE / "baseline" / f"instructions-{sys.version_info[0]}.{sys.version_info[1]}.json"
+# As wheels call it: a build without the GIL has figures of its own.
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}{'t' if sysconfig.get_config_var('Py_GIL_DISABLED') else ''}"
+BASELINE = HERE / "baseline" / f"instructions-{PYTHON}.json"
 LIMIT = 1.05
 FEW, MANY = 3_000, 13_000
 PLANT = float(os.environ.get("GRAPHFLOW_BENCH_PLANT", "0"))

@@ -49,7 +49,7 @@ cdef class AsyncCell(FlightCell):
 
     cdef int produce(self) except -1:
         """Let the source send its next values, or end it."""
-        if peek(self.dispatch.phase) == DRAINING or self.all_closed():
+        if peek(self.dispatch.phase) == DRAINING or self.unheard():
             return self.close_source()
         self.allowance = self.dispatch.batch
         self.dispatch.set_producing(self.state, True)
@@ -71,6 +71,9 @@ cdef class AsyncCell(FlightCell):
         return 0
 
     cdef int end_source(self) except -1:
+        return self.close_source()
+
+    cdef int stop_producing(self) except -1:
         return self.close_source()
 
     cdef int stop_here(self) except -1:

@@ -60,6 +60,8 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
     cell.has_stop = overrides(node, "on_stop")
     cell.has_on_error = overrides(node, "on_error")
     cell.is_source = callable(getattr(node, "produce", None))
+    cell.ends_with_outputs = node.ends_with_outputs is True
+    state.ends_unheard = cell.is_source or cell.ends_with_outputs
     state.drains = cell.has_drain
     if cell.is_source:
         state.pending |= HAS_SOURCE
@@ -133,6 +135,8 @@ cdef Outlet make_outlet(object link, Cell cell, object target):
     outlet.band = link.band - 1
     outlet.state = cell.state
     outlet.dispatch = cell.dispatch
+    cell.state.outlet_count += 1
+    cell.state.outlets_open += 1
     outlet.deferred = new_ring(1)
     outlet.deferred_control = new_ring(1)
     cell.outlets.append(outlet)
@@ -143,6 +147,9 @@ cdef Outlet make_outlet(object link, Cell cell, object target):
 cdef int complete(Cell cell) except -1:
     """All edges of the node are known: what is looked up at every emit is looked up once."""
     cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
+    # Room for one message on every edge of a port, in each call that may be under way.
+    widest = max(map(len, cell.outs.values()), default=0) * cell.node.max_concurrency
+    cell.outbox_limit = max(cell.outbox_limit, widest)
     set_only_outlets(cell)
     if type(cell) is StepCell:
         (<StepCell>cell).set_up(operator_of(cell))

@@ -23,6 +23,8 @@ cdef class Call:
     cdef int64_t number         # among the attempts of its node, from 1
     cdef int64_t from_ns        # when the present attempt began, if it is timed; else 0
     cdef unsigned long thread   # that runs the hook, 0 while none does; read by the watchdog
+    cdef bint lingers           # its hook rests in sleep(); read by the watchdog
+    cdef int64_t rests          # rests that have ended
     cdef list kept              # of (outlets, copies, control), what it emitted
     cdef Py_ssize_t before      # entries of `kept` from before this attempt
 

@@ -17,6 +17,10 @@ cdef class Cell(Handler):
     cdef readonly bint over         # the run has ended: nothing may be emitted any more (set by the keeper)
     cdef bint has_start, has_drain, has_stop   # hooks that the node overrides
 
+    cdef bint lingers               # the worker inside rests in sleep(); read by the watchdog
+    cdef int64_t rests              # rests that have ended
+
+    cdef bint linger(self, int64_t until_ns) except -1
     cdef int turn(self, Stint* me) except -1
     cdef int crash(self, object error) except -1
     cdef int run(self, Turn* turn) except -1

@@ -13,7 +13,7 @@ class Cell(Handler):
     def counts(self) -> dict[str, int]:
         """What became of the messages that edges delivered to the node: exact while nobody is inside."""
 
-    def hooks_inside(self) -> list[tuple[int, str, int, object]]:
+    def hooks_inside(self) -> list[tuple[int, str, int, object, bool, int]]:
         """The hooks that run now: (a number that is another's for another call, name, thread, coroutine or None)."""
 
     def release(self) -> None:

@@ -6,6 +6,7 @@
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
+from graphflow.core.call cimport Call
 from graphflow.core.context cimport Context, here
 from graphflow.core.handler cimport Handler, Inlet, Suspended
 from graphflow.core.state cimport (
@@ -98,6 +99,7 @@ cdef class Cell(Handler):
                 break
             elif work == FLUSH_WORK:
                 self.flush()
+                self.heed_outputs()
             elif work == CONTROL_WORK:
                 turn.lanes_done = self.take_lane(<Inlet>self.inlets[inlet.index], quantum)
                 turn.left -= turn.lanes_done
@@ -110,6 +112,24 @@ cdef class Cell(Handler):
             elif work == SOURCE_WORK:
                 turn.left -= self.pull(quantum)
         return self.show_outbox()
+
+    cdef bint linger(self, int64_t until_ns) except -1:
+        """A hook rests until that time; False: the node is to end."""
+        cdef Context* context = here()
+        cdef Call call = <Call>context.call if context.call != NULL else None
+        if call is None:
+            self.lingers = True
+        else:
+            call.lingers = True
+        try:
+            return self.engine.linger(self, until_ns)
+        finally:
+            if call is None:
+                self.lingers = False
+                self.rests += 1
+            else:
+                call.lingers = False
+                call.rests += 1
 
     # ======================================================================================== life cycle
 
@@ -180,10 +200,10 @@ cdef class Cell(Handler):
 
     def hooks_inside(self):
         """The hooks that run now, for the watchdog: (a number that is another's for another call, name, thread, the
-        coroutine or None). A moment old."""
+        coroutine or None, whether it rests in sleep(), how often it has). A moment old."""
         if self.state.running == 0:
             return []
-        return [(self.begun, self.hook_name(), self.thread, None)]
+        return [(self.begun, self.hook_name(), self.thread, None, self.lingers, self.rests)]
 
     cdef str hook_name(self):
         if self.work == HOOK_WORK:

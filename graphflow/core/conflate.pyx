@@ -36,6 +36,7 @@ from graphflow.core.ends cimport News, no_news, tell
 from graphflow.core.entry cimport Entry
 from graphflow.core.lock cimport acquire
 from graphflow.core.message cimport KIND_ERROR, Message
+from graphflow.core.plants cimport planted
 from graphflow.core.policy cimport (
     VERDICT_COALESCED,
     VERDICT_OK,
@@ -238,7 +239,7 @@ cdef int commit(EdgeQueue queue, Attempt attempt, PyObject** slot, News* news, b
         if queue.byte_limit > 0 and change > 0 and change > queue.byte_limit - queue.bytes:
             return queue.refuse(attempt.wait, attempt.want_room, False)
     swap_merged(attempt, slot)
-    queue.bytes += change
+    queue.bytes += max(change, 0) if planted("merged bytes kept") else change
     queue.counts.offered += 1
     if attempt.failed:
         queue.counts.replaced += 1

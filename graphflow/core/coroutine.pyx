@@ -129,7 +129,7 @@ cdef class FlightCell(StagedCell):
     def hooks_inside(self):
         """The flights that hold a place inside the node, with their coroutines."""
         return [
-            ((<Flight>flight).number, (<Flight>flight).hook, self.loop_thread, (<Flight>flight).body)
+            ((<Flight>flight).number, (<Flight>flight).hook, self.loop_thread, (<Flight>flight).body, False, 0)
             for flight in list(self.flights) if (<Flight>flight).inside
         ]
 

@@ -101,7 +101,12 @@ class Edge(Generic[_T]):
     def put_many(self, items: Iterable[_T], timeout: float | None = None) -> int:
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
 
-        Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first.
+        Of what has a length: raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed
+        before the first. (It is read whole, so give what makes its items as it goes by an iterator.)
+
+        Of an iterator, or anything without a length: one item is read at a time, when the one before is in, and where
+        one is not accepted it raises, as put() does (TimeoutError, EdgeClosed, SchemaError, ...): `error.item` is that
+        item, `error.accepted` how many went in, and the iterator can be gone on with.
         """
 
     def try_get(self) -> _T | None:

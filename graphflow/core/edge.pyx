@@ -64,6 +64,15 @@ cdef int64_t seconds_ns(object value, str name) except -1:
     return <int64_t>(seconds * 1e9)
 
 
+cdef bint add_accepted(object error, Py_ssize_t before) except -1:
+    """An error ends a put_many that had put `before` items: have it say how many went in. True if the one that it came
+    at did: a signal handler may raise as an item is let in (see wait_put)."""
+    cdef dict facts = vars(error)
+    cdef bint last = facts.get("accepted") is True
+    facts["accepted"] = before + last
+    return last
+
+
 cdef class Edge(WaitingQueue):
     """A typed, bounded, thread-safe queue from one port to another.
 
@@ -261,12 +270,19 @@ cdef class Edge(WaitingQueue):
     def put_many(self, items, timeout=None):
         """Put items in order, waiting up to `timeout` seconds in all; returns how many were accepted, a prefix.
 
-        Raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed before the first."""
+        Of what has a length: raises, before anything is put, what put() raises for a wrong item; EdgeClosed if closed
+        before the first. (It is read whole, so give what makes its items as it goes by an iterator.)
+
+        Of an iterator, or anything without a length: one item is read at a time, when the one before is in, and where
+        one is not accepted it raises, as put() does (TimeoutError, EdgeClosed, SchemaError, ...): `error.item` is that
+        item, `error.accepted` how many went in, and the iterator can be gone on with."""
         cdef int64_t limit = timeout_ns_of(timeout)
         cdef int64_t until = self.clock.now_ns() + limit
         cdef Py_ssize_t accepted = 0
         cdef int answer
         check_iterable("items", items)
+        if not hasattr(type(items), "__len__"):
+            return put_each(self, items, limit, until)
         cdef list pending = [self.prepare(item) for item in items]
         cdef bint plain = not any(is_control(held) for held in pending)
         while accepted < len(pending):
@@ -274,7 +290,12 @@ cdef class Edge(WaitingQueue):
                 accepted += self.put_some(pending, accepted)
                 if accepted == len(pending):
                     break
-            answer = self.put_prepared(pending[accepted], limit if limit <= 0 else max(0, until - self.clock.now_ns()))
+            try:
+                answer = self.put_prepared(
+                    pending[accepted], limit if limit <= 0 else max(0, until - self.clock.now_ns()))
+            except BaseException as error:
+                add_accepted(error, accepted)
+                raise
             if answer == ANSWER_CLOSED and accepted == 0:
                 raise closed_error(self, ": it takes no more items")
             if answer == ANSWER_CLOSED or answer == VERDICT_BLOCKED:
@@ -337,3 +358,27 @@ cdef class Edge(WaitingQueue):
         it drains. Raises ValueError or TypeError."""
         refuse_forked(self)
         self.resize(positive(capacity, "capacity"))
+
+
+cdef Py_ssize_t put_each(Edge edge, object items, int64_t limit, int64_t until) except -1:
+    """Put what comes, one by one: what was read is in, or is the `item` of the error."""
+    cdef Py_ssize_t accepted = 0
+    for item in items:
+        try:
+            put_one(edge, item, limit if limit <= 0 else max(0, until - edge.clock.now_ns()), limit)
+        except BaseException as error:
+            if not add_accepted(error, accepted):
+                vars(error)["item"] = item
+            raise
+        accepted += 1
+    return accepted
+
+
+cdef int put_one(Edge edge, object item, int64_t rest, int64_t limit) except -1:
+    """Put an item, waiting up to `rest` ns of the `limit` that all have."""
+    cdef int answer = edge.put_prepared(edge.prepare(item), rest)
+    if answer == ANSWER_CLOSED:
+        raise closed_error(edge, ": it takes no more items")
+    if answer == VERDICT_BLOCKED:
+        raise TimeoutError(f"{edge.id} was full when {limit / 1e9:g} s had passed; error.item was not put")
+    return 0

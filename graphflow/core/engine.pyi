@@ -105,6 +105,9 @@ class Engine:
     def conclude(self) -> dict[str, int]:
         """After the run: close and release everything; returns undelivered counts by edge id."""
 
+    def linger(self, cell: Cell, until_ns: int) -> bool:
+        """A hook of the node rests until that time; False: the node is to end."""
+
     def let_go(self, cell: Cell) -> None:
         """Release a node that the run ended without waiting for."""
 

@@ -6,6 +6,7 @@
 
 import threading
 
+cimport cython
 from libc.stdint cimport int64_t
 
 from graphflow.core.assembly cimport complete, make_cell, make_inlet, make_outlet, set_groups, set_ratio
@@ -124,7 +125,7 @@ cdef class Engine:
                     for path in taken
                 ])
             for cell in self.cells:
-                (<NodeBase>cell.node).cell = cell
+                tie(cell.node, cell)
 
     def disclaim(self):
         """Untie the nodes of a run that did not begin."""
@@ -136,6 +137,7 @@ cdef class Engine:
         """Join the edges to this run. From here on a put wakes a worker."""
         cdef Edge edge
         cdef Inlet inlet
+        cdef Outlet outlet
         cdef int index
         for index in range(self.dispatch.node_count):
             acquire(self.dispatch.mu)
@@ -153,7 +155,10 @@ cdef class Engine:
             inlet = self.inlets.get(edge.id)
             if inlet is not None and inlet.state.external:
                 self.dispatch.open_input(&inlet.state)
-            edge.attach(inlet, self.outlets.get(edge.id), self.token)
+            outlet = self.outlets.get(edge.id)
+            edge.attach(inlet, outlet, self.token)
+            if outlet is not None and edge.closed:      # if it is closed from here on, it tells by itself
+                outlet.shut()
             if inlet is not None and edge.closed:       # it was closed before anybody listened
                 self.dispatch.input_closed(&inlet.state)
 
@@ -211,6 +216,13 @@ cdef class Engine:
         with nogil:
             alive = self.dispatch.sleep(crew, me)
         return alive
+
+    def linger(self, Cell cell, int64_t until_ns):
+        """A hook of the node rests until that time; False: the node is to end."""
+        cdef bint whole
+        with nogil:
+            whole = self.dispatch.linger(cell.state, until_ns)
+        return whole
 
     def let_go(self, Cell cell):
         """Release a node that the run ended without waiting for. (A child that was forked inside its hook ends here.)"""
@@ -384,5 +396,12 @@ cdef int release_cell(Cell cell) except -1:
     """The run is over for this node: it may be part of another."""
     cell.release()
     if (<NodeBase>cell.node).cell is cell:
-        (<NodeBase>cell.node).cell = None
+        tie(cell.node, None)
+    return 0
+
+
+cdef int tie(NodeBase node, Cell cell) except -1:
+    """Say which place in a run the node has; is_live() may be asking on any thread."""
+    with cython.critical_section(node):
+        node.cell = cell
     return 0

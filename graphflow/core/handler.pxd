@@ -43,6 +43,7 @@ cdef class Handler(Faults):
     cdef readonly bint source_failed
     cdef Timed* handling            # how long on_message takes; NULL where that is not measured
     cdef bint is_source             # the node defines produce(); fixed
+    cdef bint ends_with_outputs     # the node ends when nobody is left that it could send to; fixed
     cdef str inlet_port             # of a compiled step: where its present batch came in, and the band of that edge
     cdef int inlet_level
 
@@ -83,4 +84,7 @@ cdef class Handler(Faults):
     cdef int send_produced(self, object value) except -1
     cdef Message produced_message(self, object value)
     cdef int end_source(self) except -1
+    cdef int stop_producing(self) except -1
+    cdef bint unheard(self) noexcept
+    cdef int heed_outputs(self) except -1
     cdef int close_inputs(self) except -1

@@ -21,6 +21,7 @@ from graphflow.core.state cimport (
     LANE_LEVEL,
     OUTBOX,
     PAUSED,
+    STOPPED,
 )
 from graphflow.core.unrun cimport awaitable, refuse_of_hook
 
@@ -317,7 +318,7 @@ cdef class Handler(Faults):
         is thrown into a generator ends it, and most iterators cannot even be told."""
         cdef int done = 0
         cdef object value
-        if peek(self.dispatch.phase) == DRAINING or self.all_closed():
+        if peek(self.dispatch.phase) == DRAINING or self.unheard():
             self.end_source()
             return 0
         try:
@@ -372,6 +373,32 @@ cdef class Handler(Faults):
         except BaseException as error:
             self.source_failed = True
             self.fail("produce", error, None, None, False)
+        return 0
+
+    # ======================================================================================== nobody to send to
+
+    cdef bint unheard(self) noexcept:
+        """Are there edges that leave the node, and is every one of them closed?"""
+        return self.state.outlet_count > 0 and peek(self.state.outlets_open) == 0
+
+    cdef int stop_producing(self) except -1:
+        """End the source, if there is one that has not ended."""
+        if self.source is not None:
+            self.end_source()
+        return 0
+
+    cdef int heed_outputs(self) except -1:
+        """After a flush, which is due when an edge that leaves the node was closed: if it was the last one open, a
+        source ends, and so does a node that says so. Its own inputs close, and whoever feeds it finds the same."""
+        if not self.unheard() or peek(self.state.masks) & STOPPED:
+            return 0
+        self.stop_producing()
+        if self.ends_with_outputs:
+            say(
+                log, "outputs_closed", "node %s ends: all its outputs are closed; what is queued for it is dropped",
+                self.path, graph=self.engine.name, node=self.path,
+            )
+            self.stop_here()
         return 0
 
     # ======================================================================================== stopping

@@ -21,6 +21,7 @@ from graphflow.core.ends cimport EdgeEnd, News, no_news, tell
 from graphflow.core.keyindex cimport KeyIndex, new_index
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.losses cimport LOST_CLOSED, lost
+from graphflow.core.plants cimport planted
 from graphflow.core.queuetimes cimport QueueTimes, forget_marks
 from graphflow.core.ring cimport Ring, new_ring
 from graphflow.core.waiter cimport RETRY, SHUT
@@ -156,6 +157,9 @@ cdef class LeasedQueue(BatchQueue):
             forget_marks(self.times)
         self.special &= ~LANE
         self.counts.offered += deferred
+        if planted("undelivered twice") and deferred > 0 and not dropped:
+            self.counts.offered += deferred
+            left += deferred
         if dropped:
             self.counts.dropped += left
             self.counts.dropped_closed += left

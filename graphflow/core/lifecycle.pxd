@@ -17,8 +17,9 @@ cdef class Lifecycle(Readiness):
     cdef int take_new_phases(self) noexcept
     cdef void request_stop(self, bint drain, int64_t drain_deadline_ns, int64_t deadline_ns) noexcept
 
-    # Without the GIL; takes the lock.
+    # Without the GIL; each takes the lock.
     cdef Errand keep(self) noexcept nogil
+    cdef bint linger(self, NodeState* node, int64_t until_ns) noexcept nogil
 
     # Under the lock.
     cdef Errand next_errand(self) noexcept nogil

@@ -14,6 +14,7 @@
 from libc.stdint cimport int64_t
 
 from graphflow.core.lock cimport acquire, poke
+from graphflow.core.plants cimport planted
 from graphflow.core.readiness cimport Readiness
 from graphflow.core.recorder cimport TICK
 from graphflow.core.state cimport (
@@ -153,7 +154,7 @@ cdef class Lifecycle(Readiness):
                 return False
         for index in range(group.first, group.first + group.count):
             node = &self.nodes[index]
-            if node.drains:
+            if node.drains and not (planted("half a drain") and index > group.first):
                 node.drains = False
                 self.grant_hook(node, DRAIN_HOOK)
                 return False
@@ -186,9 +187,11 @@ cdef class Lifecycle(Readiness):
         self.drain_deadline_ns = min(self.drain_deadline_ns, drain_deadline_ns)
         self.deadline_ns = min(self.deadline_ns, deadline_ns)
         if drain:
-            self.drain_wanted = True
+            poke(self.drain_wanted, 1)
         else:
-            self.stop_wanted = True
+            poke(self.stop_wanted, 1)
+        if not planted("deaf rest"):
+            self.linger_bell.ring_all()
         if self.phase == RUNNING or self.phase == DRAINING:
             if drain and self.phase == RUNNING:
                 self.begin_drain()
@@ -229,7 +232,7 @@ cdef class Lifecycle(Readiness):
                 if self.patience_ns == NEVER and self.deadline_ns != NEVER:
                     self.patience_ns = now + (max(0, self.deadline_ns - now) >> 1)
                     self.wake_keeper(self.patience_ns)
-                if now < self.patience_ns:
+                if now < self.patience_ns and not (planted("impatient stop") and node.running > 0):
                     return
                 self.patience_ns = NEVER
                 poke(self.impatient, 1)
@@ -266,6 +269,26 @@ cdef class Lifecycle(Readiness):
             self.crews[index].bell.ring_all()
         self.alert_loops()
         self.keeper_bell.ring_all()
+
+    # ======================================================================================== resting
+
+    cdef bint linger(self, NodeState* node, int64_t until_ns) noexcept nogil:
+        """Without the GIL, by a worker inside the node: wait until that time (True), or until the node is to end
+        (False). No wake-up is lost: it sleeps only after seeing, in the same section, that it is not to end, and
+        whatever changes that rings all in a section of its own (is_ending)."""
+        cdef int64_t now
+        cdef bint ending
+        self.mu.lock()
+        node.lingering += 1
+        now = self.clock.now_ns()
+        while now < until_ns and not self.is_ending(node):
+            self.wake_rung()
+            self.linger_bell.wait(self.mu, wait_limit(until_ns - now))
+            now = self.clock.now_ns()
+        node.lingering -= 1
+        ending = self.is_ending(node)
+        self.unlock()
+        return not ending
 
     # ======================================================================================== the keeper
 

@@ -20,4 +20,19 @@ class NodeBase:
         """
 
     def is_live(self) -> bool:
-        """True while the node is part of a run."""
+        """True while the node is part of a run, and is to go on: from the moment a drain or a stop is asked for (or the
+        graph begins to drain by itself) it is False. So it is for a stopped node, and for a source whose outputs are
+        all closed. For any thread.
+        """
+
+    def sleep(self, seconds: float) -> bool:
+        """Rest for so many seconds (True), or until the node is to end, which is_live() tells as well (False, at once;
+        so it is in on_drain and on_stop). For sources that poll, and for handlers: `while self.sleep(1.0): ...`
+
+        It holds the worker, and whatever waits for it: give a source that rests for long `dedicated = True`. Pausing
+        the node does not cut a rest short.
+
+        Raises SchedulerStateError outside the node's own running hook, and in a node with async hooks (there await
+        asyncio.sleep(), which the end of the run cuts short in produce()); TypeError, ValueError or OverflowError for
+        what is no number of seconds.
+        """

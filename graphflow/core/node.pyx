@@ -1,12 +1,14 @@
 # What every node inherits from the core: emit, and the tie to its place in a run.
 
 cimport cython
+from libc.stdint cimport int64_t
 
 from graphflow.core.call cimport Call
 from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport Context, here
 from graphflow.core.forked cimport is_stranded
 
+from graphflow import amounts
 from graphflow.errors import SchedulerStateError
 
 
@@ -36,8 +38,36 @@ cdef class NodeBase:
         return cell.emit(port, value)
 
     def is_live(self):
-        """True while the node is part of a run."""
-        return self.cell is not None
+        """True while the node is part of a run, and is to go on: from the moment a drain or a stop is asked for (or the
+        graph begins to drain by itself) it is False. So it is for a stopped node, and for a source whose outputs are
+        all closed. For any thread."""
+        cdef Cell cell
+        with cython.critical_section(self):     # another thread may be taking it away
+            cell = self.cell
+        return cell is not None and not cell.dispatch.is_ending(cell.state)
+
+    def sleep(self, seconds):
+        """Rest for so many seconds (True), or until the node is to end, which is_live() tells as well (False, at once;
+        so it is in on_drain and on_stop). For sources that poll, and for handlers: `while self.sleep(1.0): ...`
+
+        It holds the worker, and whatever waits for it: give a source that rests for long `dedicated = True`. Pausing
+        the node does not cut a rest short.
+
+        Raises SchedulerStateError outside the node's own running hook, and in a node with async hooks (there await
+        asyncio.sleep(), which the end of the run cuts short in produce()); TypeError, ValueError or OverflowError for
+        what is no number of seconds."""
+        cdef Cell cell = self.cell
+        cdef double checked = amounts.seconds("seconds", seconds)
+        if cell is None or here().turn != <void*>cell:
+            raise SchedulerStateError(
+                f"node {getattr(self, 'name', type(self).__name__)!r}: sleep() works only inside the node's own running "
+                f"hook; a thread of your own asks is_live()"
+            )
+        if cell.state.crew.wake_fd >= 0:
+            raise SchedulerStateError(
+                f"node {cell.path!r}: sleep() would hold the event loop, where all its hooks run; await asyncio.sleep()"
+            )
+        return cell.linger(cell.dispatch.clock.now_ns() + <int64_t>(min(checked, 1e9) * 1e9))
 
 
 cdef object refusal(NodeBase node, Cell cell):

@@ -6,6 +6,7 @@ cdef class Notices(Calls):
     # With the GIL (or attached); each takes the lock.
     cdef void arrived(self, InletState* inlet, bint control) noexcept
     cdef void room(self, NodeState* node) noexcept
+    cdef void outlet_closed(self, NodeState* node, bint* known) noexcept
     cdef void open_input(self, InletState* inlet) noexcept
     cdef void input_closed(self, InletState* inlet) noexcept
     cdef void expect_room(self, NodeState* node, int64_t after_ns) noexcept

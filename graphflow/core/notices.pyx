@@ -10,6 +10,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.calls cimport Calls
 from graphflow.core.lock cimport acquire, poke
+from graphflow.core.plants cimport planted
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,
     ENDED,
@@ -43,9 +44,24 @@ cdef class Notices(Calls):
         self.unlock()
 
     cdef void room(self, NodeState* node) noexcept:
-        """An edge that the node had seen full has room, or is closed."""
+        """An edge that the node had seen full has room."""
         acquire(self.mu)
         poke(node.pending, node.pending | HAS_ROOM)
+        self.refresh(node)
+        self.check_groups()
+        self.unlock()
+
+    cdef void outlet_closed(self, NodeState* node, bint* known) noexcept:
+        """An edge that leaves the node is closed: what waits for it may go, and if it was the last one open, the node
+        may have to end. `known` says of the edge that this was told."""
+        acquire(self.mu)
+        if not known[0]:
+            known[0] = True
+            poke(node.outlets_open, node.outlets_open - 1)
+            if node.lingering > 0:
+                self.linger_bell.ring_all()
+        poke(node.pending, node.pending | HAS_ROOM)
+        poke(node.poke, 1)      # who is inside looks up: what it still handles may be for nobody
         self.refresh(node)
         self.check_groups()
         self.unlock()
@@ -155,6 +171,8 @@ cdef class Notices(Calls):
         if node.started and not node.stopped:
             self.grant_hook(node, STOP_HOOK)
         node.stopped = True
+        if node.lingering > 0:
+            self.linger_bell.ring_all()
         self.unlock()
 
     cdef void set_paused(self, NodeState* node, bint paused) noexcept:
@@ -162,7 +180,8 @@ cdef class Notices(Calls):
         if self.phase <= RUNNING:
             poke(node.masks, (node.masks | PAUSED) if paused else (node.masks & ~PAUSED))
             poke(node.poke, 1)
-            self.refresh(node)
+            if paused or not planted("unheard resume"):
+                self.refresh(node)
         self.unlock()
 
     cdef void set_outlet_band(self, NodeState* node, int band) noexcept:
@@ -188,7 +207,7 @@ cdef class Notices(Calls):
                 line.first = inlet.next
             else:
                 before.next = inlet.next
-            if line.last == inlet:
+            if line.last == inlet and not planted("broken line"):
                 line.last = before
             inlet.queued = False
             inlet.band = band

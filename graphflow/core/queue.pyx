@@ -289,7 +289,7 @@ cdef class EdgeQueue(EdgeExpiry):
             unlist(wait)
         self.came_back(wait, ANSWER_CLOSED)
         self.show_waiters()
-        if wait.fixed:
+        if wait.fixed and not planted("small one left out"):
             self.room_made(&news)       # the next in line may be smaller
         starved = self.starved()
         owner = let_go(wait)
@@ -308,7 +308,7 @@ cdef class EdgeQueue(EdgeExpiry):
         if wait.home != NULL:
             unlist(wait)
             self.show_waiters()
-        elif self.special & GETTERS and (
+        elif self.special & GETTERS and not planted("kept ring") and (
             self.special & LANE or self.takeable()
             or (self.special & CLOSED and self.data.count == 0)
         ):

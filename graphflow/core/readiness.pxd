@@ -35,6 +35,7 @@ cdef class Readiness:
     cdef bint short_of_workers  # a stop hook is due and every worker is inside a node
     cdef int64_t keeper_until_ns
     cdef Bell keeper_bell
+    cdef Bell linger_bell       # rung, for all, when one that rests in sleep() may have to end: see Lifecycle.linger
     cdef Bell* rung             # rung in this section: its waiter is woken after it
     cdef int tickers            # nodes that keep a running graph alive by their ticks
     cdef Recorder recorder
@@ -83,6 +84,7 @@ cdef class Readiness:
     cdef void count_busy(self, NodeState* node) noexcept nogil
     cdef void watch_from_now(self) noexcept nogil
     cdef void begin_phase(self, Phase phase) noexcept nogil
+    cdef bint is_ending(self, NodeState* node) noexcept nogil
     cdef void wake(self, Crew* crew) noexcept nogil
     cdef void ring(self, Crew* crew) noexcept nogil
     cdef void alert_loops(self) noexcept nogil

@@ -50,6 +50,7 @@ from graphflow.core.state cimport (
     OUTBOX,
     PAUSED,
     PRODUCING,
+    RUNNING,
     STARTING,
     STOPPED,
     STOPPING,
@@ -150,6 +151,8 @@ cdef class Readiness:
         """What the node could do now, if one more worker may enter; `inside` is 1 when a worker inside it asks. A hook
         of its life cycle runs alone, and so does the generator that it left suspended."""
         cdef int bits = node.pending & self.allowed(node)
+        if planted("control behind data") and node.limit > 1 and bits & HAS_DATA:
+            bits &= ~HAS_CONTROL
         return bits & ~(HAS_HOOK | HAS_HELD) if node.running > inside else bits
 
     cdef void stamp(self, NodeState* node, int level, int ready) noexcept nogil:
@@ -245,7 +248,18 @@ cdef class Readiness:
         if phase == DRAINING or phase == STOPPING:
             self.phases_new |= 1 << <int>phase
             self.ring_bell(&self.keeper_bell)
+        if phase > RUNNING:
+            self.linger_bell.ring_all()
         self.recorder.note(PHASE, self.clock.now_ns(), -1, -1, phase)
+
+    cdef bint is_ending(self, NodeState* node) noexcept nogil:
+        """Is the run asked to end, or the node stopped, or is nobody left that it works for? Under the lock; without
+        it, a moment old. Whoever makes this true rings the linger bell in the same section."""
+        return (
+            peek(self.drain_wanted) or peek(self.stop_wanted) or peek(self.phase) > RUNNING
+            or peek(node.masks) & STOPPED != 0
+            or (node.ends_unheard and node.outlet_count > 0 and peek(node.outlets_open) == 0)
+        )
 
     cdef void wake(self, Crew* crew) noexcept nogil:
         """One more sleeping worker, unless enough are on their way for what is queued (D4)."""

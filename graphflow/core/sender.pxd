@@ -26,6 +26,7 @@ cdef class Outlet(EdgeEnd):
     cdef bint to_function           # to a node from a function, which is handed dead letters as payloads; fixed
     cdef Ring deferred
     cdef Ring deferred_control
+    cdef bint told_closed           # the dispatcher knows that the edge is closed; guarded by its lock
 
 cdef class Sender:
     # Only the worker inside the node touches it, unless said otherwise.
@@ -75,6 +76,5 @@ cdef class Sender:
     cdef bint flush_one(self, Outlet outlet, Ring ring, bint control) except -1
     cdef int show_outbox(self) except -1
     cdef int send_yielded(self, object value, Call call) except -1
-    cdef bint all_closed(self) noexcept
 
 cdef list prepare_all(tuple outlets, Message message)

@@ -52,7 +52,7 @@ cdef class Outlet(EdgeEnd):
         self.dispatch.room(self.state)
 
     cdef void shut(self) noexcept:
-        self.dispatch.room(self.state)
+        self.dispatch.outlet_closed(self.state, &self.told_closed)
 
     def waiting(self):
         """Items that the node emitted here and that found no room yet."""
@@ -117,7 +117,7 @@ cdef class Sender:
         """Discard what a call has emitted, but for its first `before` messages."""
         cdef Py_ssize_t copies = 0
         for outlets, _, _ in call.kept[before:]:
-            copies += len(<tuple>outlets)
+            copies += 1 if planted("leaking limit") else len(<tuple>outlets)
         del call.kept[before:]
         add(self.kept, -copies)
         return 0
@@ -307,14 +307,6 @@ cdef class Sender:
         else:
             self.keep(call, port, value)
         return 0
-
-    cdef bint all_closed(self) noexcept:
-        """True if the node has outputs connected and every one of them is closed."""
-        cdef Outlet outlet
-        for outlet in self.outlets:
-            if not outlet.edge.special & CLOSED:
-                return False
-        return len(self.outlets) > 0
 
 
 cdef list prepare_all(tuple outlets, Message message):

@@ -1,7 +1,9 @@
 from graphflow.core.baton cimport Baton, Rules
 from graphflow.core.engine cimport Engine
 from graphflow.core.edge cimport Edge
+from graphflow.core.cell cimport Cell
 from graphflow.core.lock cimport Bell
+from graphflow.core.state cimport InletState, NodeState
 from libc.stdint cimport int64_t
 
 cdef class SimulatedEngine(Engine):
@@ -10,14 +12,21 @@ cdef class SimulatedEngine(Engine):
     cdef readonly list stops        # (drain, timeout_s) of each request to stop
     cdef int most_at_once           # messages of a turn, as configured
     cdef list overtaken             # by node: data messages begun since its tick was due
+    cdef list control_overtaken     # the same since a control message came to it
     cdef list depths                # of the edges, when they were last looked at
 
+    cdef int goes_before(self, list counts, int index, bint waits, int at_most, str what) except -1
     cdef int listen(self, Bell* bell, int64_t until_ns) except -1
 
 cdef class RunRules(Rules):
     cdef SimulatedEngine engine
 
     cdef bint counts(self, Edge edge) noexcept
+    cdef bint works_unheard(self, NodeState* state, Cell cell) noexcept
     cdef str forgotten(self, Edge edge, bint inside)
+    cdef bint listed(self, InletState* inlet) noexcept
     cdef str unsent(self, Edge edge)
+    cdef str unqueued(self, NodeState* node)
+    cdef str miscounted(self, Cell cell)
+    cdef str unweighed(self, Edge edge)
     cdef str path(self, int index)

@@ -3,6 +3,7 @@ from random import Random
 
 from graphflow.config import SchedulerConfig
 from graphflow.core.baton import Baton, Rules
+from graphflow.core.cell import Cell
 from graphflow.core.engine import Engine
 from graphflow.node import Node
 from graphflow.topology import Plan
@@ -30,6 +31,9 @@ class SimulatedEngine(Engine):
     def stops(self) -> list[tuple[bool, float | None]]: ...
     def request_stop(self, drain: bool, timeout_s: float | None) -> None:
         """As Engine's; who asked for what is kept."""
+
+    def linger(self, cell: Cell, until_ns: int) -> bool:
+        """A hook of the node rests until that time, and others go on; False: the node is to end."""
 
     def end_now(self) -> None:
         """Whatever the run is at: it is over."""

@@ -7,21 +7,40 @@
 from libc.stdint cimport int64_t
 
 from graphflow.core.baton cimport Actor, Baton, Rules, give_way
+from graphflow.core.call cimport Call
 from graphflow.core.cell cimport Cell
 from graphflow.core.contents cimport CLOSED
 from graphflow.core.context cimport here
 from graphflow.core.edge cimport Edge
 from graphflow.core.engine cimport Engine
+from graphflow.core.entry cimport Entry
 from graphflow.core.handler cimport Inlet
 from graphflow.core.lifecycle cimport WAIT, Errand
 from graphflow.core.lock cimport Bell, acquire
 from graphflow.core.policy cimport POLICY_CUSTOM
 from graphflow.core.sender cimport Outlet
-from graphflow.core.state cimport ENDED, HAS_ROOM, HAS_TICK, STOPPED, STOPPING, Crew, NodeState, Stint
+from graphflow.core.staged cimport StagedCell
+from graphflow.core.state cimport (
+    ENDED,
+    HAS_CONTROL,
+    HAS_ROOM,
+    HAS_TICK,
+    LANE_RUN,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    Crew,
+    InletState,
+    NodeState,
+    Stint,
+)
 from graphflow.core.timers cimport NEVER
+
+from graphflow.core.baton import Abandoned
 
 cdef enum:
     OVERTAKEN_AT_MOST = 2   # messages that may begin when a tick is due: it can come between the choice and the taking
+                            # (for control: and for each other worker that may be inside as well)
 
 
 cdef class SimulatedEngine(Engine):
@@ -33,6 +52,7 @@ cdef class SimulatedEngine(Engine):
         self.stops = []
         self.most_at_once = config.max_batch_per_node
         self.overtaken = [0] * len(plan.nodes)
+        self.control_overtaken = [0] * len(plan.nodes)
         Engine.__init__(self, plan, config, token, name, baton.clock, new_random)
         self.depths = [0] * len(self.links)
 
@@ -84,6 +104,22 @@ cdef class SimulatedEngine(Engine):
         self.dispatch.unlock()
         return alive
 
+    def linger(self, Cell cell, int64_t until_ns):
+        """A hook of the node rests until that time, and others go on; False: the node is to end."""
+        cdef bint ending
+        acquire(self.dispatch.mu)
+        cell.state.lingering += 1
+        while self.baton.clock.time_ns < until_ns and not self.baton.abandoned:
+            if self.dispatch.is_ending(cell.state):
+                break
+            self.listen(&self.dispatch.linger_bell, until_ns)
+        cell.state.lingering -= 1
+        ending = self.dispatch.is_ending(cell.state)
+        self.dispatch.unlock()
+        if self.baton.abandoned:
+            raise Abandoned
+        return not ending
+
     cdef Errand await_errand(self) except *:
         cdef Errand errand
         acquire(self.dispatch.mu)
@@ -103,20 +139,29 @@ cdef class SimulatedEngine(Engine):
         bell.leave()
         return 0
 
-    # ======================================================================================== ticks
+    # ======================================================================================== what goes first
 
     def message_begins(self, int index, bint data):
-        """A node begins a message: if it is data, a tick that is due is overtaken."""
+        """A node begins a message: if it is data, a tick that is due is overtaken, and control that waits."""
         cdef NodeState* state = &self.dispatch.nodes[index]
-        if not data or state.limit > 1 or not self.dispatch.ready_bits(state, 1) & HAS_TICK:
-            self.overtaken[index] = 0
-            return
-        self.overtaken[index] += 1
-        if self.overtaken[index] > OVERTAKEN_AT_MOST:
+        cdef int ready = state.pending & self.dispatch.allowed(state) if data else 0
+        self.goes_before(
+            self.overtaken, index, ready & HAS_TICK and state.limit == 1, OVERTAKEN_AT_MOST, "a tick is due"
+        )
+        if state.lane_run >= LANE_RUN or state.crew.lane_run >= LANE_RUN:
+            ready = 0       # a long run of control: data is owed a turn
+        self.goes_before(
+            self.control_overtaken, index, ready & HAS_CONTROL, OVERTAKEN_AT_MOST + state.limit - 1, "control waits"
+        )
+
+    cdef int goes_before(self, list counts, int index, bint waits, int at_most, str what) except -1:
+        """A message of a node begins; does something wait there that goes before data?"""
+        counts[index] = counts[index] + 1 if waits else 0
+        if counts[index] > at_most:
             self.baton.fail(
-                f"node {(<Cell>self.cells[index]).path}: a tick is due, and {self.overtaken[index]} data messages "
-                f"came before it"
+                f"node {(<Cell>self.cells[index]).path}: {what}, and {counts[index]} data messages came before it"
             )
+        return 0
 
 
 cdef class RunRules(Rules):
@@ -155,10 +200,15 @@ cdef class RunRules(Rules):
         """Everybody waits: nothing that could be done may have been forgotten."""
         cdef str wrong
         cdef Crew* crew
+        cdef NodeState* state
         cdef int index
         cdef int64_t due
         if self.engine.dispatch.phase == ENDED:
             return None
+        for index in range(self.engine.dispatch.node_count):
+            wrong = self.unqueued(&self.engine.dispatch.nodes[index]) or self.miscounted(<Cell>self.engine.cells[index])
+            if wrong is not None:
+                return wrong
         for index in range(self.engine.dispatch.crew_count):
             crew = &self.engine.dispatch.crews[index]
             if crew.count > 0 and crew.idle > 0:
@@ -166,13 +216,27 @@ cdef class RunRules(Rules):
         due = self.engine.dispatch.keeper_due(self.engine.baton.clock.time_ns)
         if self.engine.dispatch.keeper_bell.listeners > 0 and due < self.engine.dispatch.keeper_until_ns:
             return "a timer is due before the keeper wakes: its wake-up was lost"
+        for index in range(self.engine.dispatch.node_count):
+            state = &self.engine.dispatch.nodes[index]
+            if state.lingering > 0 and self.engine.dispatch.is_ending(state):
+                return f"node {self.path(index)} rests in sleep() although it is to end: a wake-up was lost"
+            if self.works_unheard(state, self.engine.cells[index]):
+                return f"node {self.path(index)} has not ended, and all its outputs are closed"
         if self.engine.dispatch.phase >= STOPPING:
             return None
         for link in self.engine.links:
-            wrong = self.forgotten(link.edge, link.target is not None) or self.unsent(link.edge)
+            wrong = (
+                self.forgotten(link.edge, link.target is not None) or self.unsent(link.edge) or self.unweighed(link.edge)
+            )
             if wrong is not None:
                 return wrong
         return None
+
+    cdef bint works_unheard(self, NodeState* state, Cell cell) noexcept:
+        """Has a node with nobody left to send to not ended, although it is to?"""
+        if self.engine.dispatch.phase != RUNNING or state.running > 0 or state.masks & STOPPED:
+            return False
+        return cell.unheard() and (cell.ends_with_outputs or cell.source is not None)
 
     cdef str forgotten(self, Edge edge, bint inside):
         """Does an edge hold what nobody knows of, or room that somebody waits for?"""
@@ -186,11 +250,18 @@ cdef class RunRules(Rules):
         inlet = self.engine.inlets[edge.id]
         if inlet.state.node.running > 0 or inlet.state.node.masks & STOPPED:
             return None
-        if edge.takeable() and not inlet.state.queued:
+        if edge.takeable() and not self.listed(&inlet.state):
             return f"edge {edge.id} holds {edge.data.count} items that its node was not told of"
         if edge.lane.count > 0 and not inlet.state.lane_queued:
             return f"edge {edge.id} holds {edge.lane.count} control messages that its node was not told of"
         return None
+
+    cdef bint listed(self, InletState* inlet) noexcept:
+        """Does the inlet stand where its node looks for data?"""
+        cdef InletState* other = inlet.node.data[inlet.band].first
+        while other != NULL and other != inlet:
+            other = other.next
+        return inlet.queued and other != NULL
 
     cdef str unsent(self, Edge edge):
         """Does its producer keep items that there is room for?"""
@@ -204,6 +275,44 @@ cdef class RunRules(Rules):
         if outlet.deferred.count > 0 and (edge.data.count < edge.limit or edge.special & CLOSED):
             return f"the producer of {edge.id} keeps {outlet.deferred.count} items that there is room for"
         return None
+
+    cdef str unqueued(self, NodeState* node):
+        """Could a worker enter the node, and it waits for none (D1)?"""
+        if node.level < 0 and node.running < node.limit and self.engine.dispatch.ready_bits(node, 0) != 0:
+            return f"node {self.path(node.index)} has something to do and is not queued: a wake-up was lost"
+        return None
+
+    cdef str miscounted(self, Cell cell):
+        """Do the counts of what a node's outbox and its open calls hold say what is there?"""
+        cdef Py_ssize_t data = 0
+        cdef Py_ssize_t control = 0
+        cdef Py_ssize_t kept = 0
+        cdef Outlet outlet
+        if cell.state.running > 0:
+            return None
+        for outlet in cell.outlets:
+            data += outlet.deferred.count
+            control += outlet.deferred_control.count
+        if isinstance(cell, StagedCell):
+            for call in (<StagedCell>cell).open_calls:
+                for outlets, _, _ in (<Call>call).kept:
+                    kept += len(<tuple>outlets)
+        if data == cell.outbox and control == cell.control_outbox and kept == cell.kept:
+            return None
+        return (
+            f"node {cell.path}: its outbox holds {data} messages and {control} of control, its calls keep {kept}; "
+            f"counted are {cell.outbox}, {cell.control_outbox} and {cell.kept}"
+        )
+
+    cdef str unweighed(self, Edge edge):
+        """Are the bytes of an edge those of what lies there?"""
+        cdef Py_ssize_t position
+        cdef Py_ssize_t size = 0
+        if not edge.wraps:
+            return None
+        for position in range(edge.data.count):
+            size += (<Entry>edge.data.at(position)[0]).size
+        return None if size == edge.bytes else f"edge {edge.id} holds {size} bytes and counts {edge.bytes}"
 
     cdef str path(self, int index):
         return (<Cell>self.engine.cells[index]).path

@@ -19,6 +19,7 @@ from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Inlet
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
+from graphflow.core.plants cimport planted
 from graphflow.core.state cimport (
     CONTROL_WORK,
     CUT_WORK,
@@ -333,7 +334,7 @@ cdef class StagedCell(Cell):
         """What a failed attempt emitted does not count where there may be another. False: the error stops the graph,
         and nothing is to be done."""
         self.attempt_ends(call, error)
-        if self.error_policy.kind == "retry":
+        if self.error_policy.kind == "retry" and not (planted("failed attempt published") and call.attempts > 2):
             self.forget(call, call.before)
         if not self.is_fatal(call.hook, error, call.seen, call.port):
             return True
@@ -415,7 +416,7 @@ cdef class StagedCell(Cell):
             self.show_outbox()
         finally:
             self.let_leave()
-        return 0
+        return self.heed_outputs()
 
     def kept_for(self, outlet):
         """Copies for an edge that ended calls keep: after a run, those that stood behind a call that never ended."""
@@ -445,7 +446,10 @@ cdef class StagedCell(Cell):
     def hooks_inside(self):
         """The calls that run now; else what a life-cycle hook or a source does there alone."""
         calls = [
-            ((<Call>call).number, (<Call>call).hook, (<Call>call).thread, None)
+            (
+                (<Call>call).number, (<Call>call).hook, (<Call>call).thread, None, (<Call>call).lingers,
+                (<Call>call).rests,
+            )
             for call in list(self.open_calls) if (<Call>call).thread != 0
         ]
         return calls or Cell.hooks_inside(self)

@@ -133,6 +133,10 @@ cdef struct NodeState:
     bint drains             # it has an on_drain, which has not run
     bint busy               # counted in its group
     bint keeps_alive        # ticks and has no inputs
+    int outlet_count        # edges that leave it; fixed
+    int outlets_open        # of those, the ones that are not closed
+    bint ends_unheard       # when all of them are it ends, or its source does; fixed
+    int lingering           # workers inside that rest in sleep()
     NodeState* previous
     NodeState* next
     Crew* crew

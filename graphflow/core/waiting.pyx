@@ -58,6 +58,10 @@ cdef class WaitingQueue(CheckedQueue):
                         return ANSWER_CLOSED
                     if waiter.wait.state == WAITING:    # out of time, unless it is moved in this last moment
                         break
+            except BaseException as error:      # of a signal handler, most likely: it may come as the item is let in
+                self.withdraw(&waiter.wait, control)
+                vars(error)["accepted"] = waiter.wait.state == MOVED
+                raise
             finally:
                 self.withdraw(&waiter.wait, control)
             if waiter.wait.state == MOVED and not planted("delivered twice"):

@@ -45,12 +45,14 @@ cdef object see_node(Dispatch dispatch, Cell cell):
     ready = state.level >= 0
     resting = state.book.resting != NULL
     dispatch.unlock()
-    if not busy and not masks & STOPPED:
+    unheard = cell.unheard() and cell.node.ends_with_outputs is None and not masks & STOPPED
+    if not busy and not masks & STOPPED and not unheard:
         return None
     error = type(cell.errors[-1]).__name__ if cell.errors else None
     return NodeSeen(
         cell.path, state.crew - dispatch.crews, running, ready, masks & (OUTBOX | CONTROL_OUTBOX) != 0,
         masks & PAUSED != 0, masks & STOPPED != 0, resting, error,
+        unheard, peek(cell.begun),
     )
 
 

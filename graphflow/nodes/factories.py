@@ -27,6 +27,8 @@ class NodeSettings(TypedDict, total=False):
     """Whether the outputs of concurrent calls leave in the order of the inputs."""
     dedicated: bool
     """Whether the node gets a thread of its own."""
+    ends_with_outputs: bool | None
+    """Whether it ends when all its outputs are closed, which it does unless told otherwise."""
 
 
 def map_node(

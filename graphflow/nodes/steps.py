@@ -25,9 +25,12 @@ class StepNode(MadeNode):
     """A node with one input and at most one output for results, and a function between them."""
 
     operator: Operator
+    ends_with_outputs: bool | None = True
 
     def __init__(self, name: str, operator: Operator, ins: PortDeclaration, outs: PortDeclaration | tuple[()]) -> None:
         super().__init__(name, ins, outs)
+        if outs == ():
+            self.ends_with_outputs = False  # it has none for results: a closed port of dead letters is no reason to end
         self.operator = operator
         self._out = self.outputs[0].name if self.outputs else ""
 
@@ -153,6 +156,8 @@ class BatchNode(StepNode):
 class AsyncNode(MadeNode):
     """Awaits a coroutine function for each payload, and does with the result what `finish` says."""
 
+    ends_with_outputs: bool | None = True
+
     def __init__(
         self,
         name: str,
@@ -162,6 +167,8 @@ class AsyncNode(MadeNode):
         outs: PortDeclaration | tuple[()],
     ) -> None:
         super().__init__(name, ins, outs)
+        if outs == ():
+            self.ends_with_outputs = False  # as a StepNode
         self._fn = fn
         self._finish = finish
         self._out = self.results

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from graphflow.snapshot import EdgeSnapshot, NodeSnapshot, Snapshot
 
-STALL_KINDS = ("hook", "cycle", "paused", "stopped", "unread", "unknown")
+STALL_KINDS = ("hook", "cycle", "paused", "stopped", "unread", "unheard", "unknown")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,17 @@ def test_every_version_that_is_supported_is_built_and_tested() -> None:
     found = jobs()
     assert found["build"]["parallel"]["matrix"] == [{"VERSION": classifiers}]
     primary = configuration()["default"]["image"].partition(":")[2]
-    assert found["matrix"]["parallel"]["matrix"] == [{"VERSION": [one for one in classifiers if one != primary]}]
+    others = [one for one in classifiers if one != primary]
+    assert found["matrix"]["parallel"]["matrix"] == [{"VERSION": others}]
+    assert listed("OTHERS") == others
+
+
+def test_every_version_that_is_supported_has_wheels_and_is_named() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    versions = [line.rpartition(" ")[2] for line in project["project"]["classifiers"] if "Python :: 3." in line]
+    assert project["tool"]["cibuildwheel"]["build"] == [f"cp{version.replace('.', '')}-*" for version in versions]
+    assert f"Python {versions[0]} to {versions[-1]}," in (ROOT / "README.md").read_text()
+    assert f"| Python {', '.join(versions)} |" in (ROOT / "docs" / "requirements.md").read_text()
 
 
 def test_nothing_that_a_test_finds_is_tried_again_or_allowed() -> None:

@@ -62,6 +62,19 @@ def test_the_window_is_bounded_a_slow_message_is_overtaken_by_no_more_than_the_o
     assert_stopped_clean(graph, scheduler.shutdown())
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+def test_control_takes_the_next_free_place_before_the_data_that_waits_for_it(ordered: bool) -> None:
+    node = Together("node", 2, ordered=ordered)
+    graph, scheduler, last = filled(node, workers=4, items=6)
+    node.expect_inside(0, 1)
+    scheduler.input("in").put(control("now"))
+    node.let(0)
+    node.expect_inside(1, "now")
+    node.let()
+    assert set(last.expect(7)) == {"now", *range(6)}
+    assert_stopped_clean(graph, scheduler.shutdown())
+
+
 def test_unordered_outputs_leave_as_they_come() -> None:
     node = Together("node", 3, ordered=False)
     graph, scheduler, last = filled(node, workers=5, items=6)

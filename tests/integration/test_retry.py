@@ -102,6 +102,18 @@ def test_attempts_count_all_tries_then_the_message_has_failed_and_left_nothing()
     assert (found["handled"], found["failed"], found["retries"], found["errors"]) == (2, 1, 2, 1)
 
 
+def test_a_discarded_attempt_gives_back_the_outbox_room_of_each_of_its_copies() -> None:
+    node = Flaky("flaky", AT_ONCE, lambda payload: 2)
+    ends = [Collect(f"end{number}") for number in range(3)]
+    graph = Subgraph.from_nodes("g", [Source("source", range(10)), node, *ends])
+    graph.connect("source:out", "flaky:in")
+    for end in ends:
+        graph.connect("flaky:out", (end.name, "in"))
+    report = run_graph(graph, outbox_limit=6)  # two messages' copies: all that one attempt ever needs is three
+    assert [end.seen for end in ends] == [list(range(10))] * 3
+    assert report.errors == {}
+
+
 def test_on_error_sees_every_failed_attempt_and_what_it_emits_is_sent() -> None:
     class Sees(Flaky):
         def on_error(self, exc: BaseException, msg: Message | None) -> None:

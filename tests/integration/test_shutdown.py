@@ -11,6 +11,7 @@ import pytest
 from graphs import (
     DEADLINE_S,
     Collect,
+    Gate,
     Map,
     Remote,
     Source,
@@ -24,7 +25,7 @@ from graphs import (
 )
 from holding import gated_row, open_later
 
-from graphflow import EdgeClosed, Subgraph
+from graphflow import EdgeClosed, Message, Subgraph
 
 
 class Stops(Map):
@@ -46,6 +47,34 @@ def test_drain_delivers_everything_accepted() -> None:
     assert gate.seen == list(range(9))
     assert report.reason == "shutdown"
     assert_stopped_clean(graph, report)
+
+
+def test_a_stop_waits_for_a_node_inside_its_handler_before_it_stops_those_that_feed_it() -> None:
+    class Last(Gate):
+        def on_message(self, port: str, msg: Message) -> None:
+            super().on_message(port, msg)
+            events.append("last handled")
+
+        def on_stop(self) -> None:
+            events.append("last stopped")
+
+    class First(Map):
+        def on_stop(self) -> None:
+            events.append("first stopped")
+
+    events: list[str] = []
+    first, last = First("first"), Last("last")
+    graph = chain(first, last)
+    graph.expose_input("in", "first:in")
+    scheduler = scheduler_of(graph, workers=3)
+    with scheduler:
+        scheduler.input("in").put(1)
+        assert last.entered.wait(DEADLINE_S)
+        open_later(last)
+        report = scheduler.shutdown(drain=False, timeout=10 * DEADLINE_S)  # patience is half of it
+    assert events == ["last handled", "last stopped", "first stopped"]
+    assert report.abandoned == ()
+    assert_graph_conserved(graph)
 
 
 def test_draining_refuses_newcomers_and_releases_waiting_putters() -> None:

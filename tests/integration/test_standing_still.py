@@ -225,6 +225,27 @@ def test_a_consumer_whose_node_was_stopped_is_named_while_messages_are_dropped(l
     assert_graph_conserved(graph)
 
 
+@pytest.mark.parametrize("said", [None, False])
+def test_a_class_node_that_works_for_closed_outputs_only_is_named_unless_it_said_that_it_goes_on(
+    log: Log, said: bool | None
+) -> None:
+    def emit(ticker: Ticker) -> None:
+        ticker.emit("out", 1)
+
+    ticker, middle = Ticker("ticker", 1.0, emit), Map("middle")
+    middle.ends_with_outputs = said
+    graph = chain(ticker, middle, Collect())
+    with watched(graph) as scheduler:
+        graph.edges[-1].close()
+        until(lambda: scheduler.snapshot().nodes["middle"].handled > 500)
+        kinds = {stall.kind for stall in scheduler.snapshot().stalls}
+        if said is None:
+            found = log.expect("stall")
+            assert (found["kind"], found["node"]) == ("unheard", "middle")
+        else:
+            assert kinds == set()
+
+
 def test_hooks_of_the_life_cycle_are_watched_too(log: Log) -> None:
     opened = threading.Event()
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from graphflow import ErrorPolicy, Message, Node
+from graphflow import BackpressureError, ErrorPolicy, Message, Node
 from graphflow.core.operators import FlatMap, Map
 from graphflow.nodes.steps import StepNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from random import Random
 
 KINDS = (
     "plain",
@@ -19,6 +20,7 @@ KINDS = (
     "flat step",
     "generator",
     "ticker",
+    "drainer",
     "concurrent",
     "unordered",
     "retry",
@@ -30,45 +32,68 @@ Route = Any  # a tuple: origin, number, names of nodes
 
 
 class Member(Node):
-    """Notes what it sees, and passes it on with its name added."""
+    """Notes what it sees, and passes it on with its name added, unless it has been there (on a cycle)."""
 
     inputs: Any = "in"
     outputs: Any = "out"
+    drains = False  # it has an on_drain
 
-    def __init__(self, name: str, kind: str) -> None:
+    def __init__(self, name: str, kind: str, at_once: int = 2) -> None:
         Node.__init__(self, name)
         self.kind = kind
         self.seen: list[Route] = []  # as handlers were first called with them
         self.sent: list[Route] = []
+        self.controls: list[Any] = []  # payloads of what was passed on
+        self.refused = 0  # emits that found no room in the outbox
         self.ticks = 0
+        self.rest_s = 0.0  # at each message, or value
+        self.seen_at_drain: list[int] = []  # len(seen) at each on_drain
+        self.stops: list[str] = []  # of all members, as they stop
         if kind in ("concurrent", "unordered"):
-            self.max_concurrency = 2
+            self.max_concurrency = at_once
             self.ordered = kind == "concurrent"
         if kind == "retry":
             self.error_policy = ErrorPolicy.retry(20, backoff_s=0.001)
         self.dedicated = kind == "dedicated"
 
-    def _pass(self, payload: Route) -> Route:
+    def _see(self, payload: Route) -> bool:
+        """Note what has come; False if it has been here before, and is to go no further."""
         if not (self.kind == "retry" and payload in self.seen):  # there it comes once an attempt
             self.seen.append(payload)
-        passed = (*payload, self.name)
-        self.sent.append(passed)
-        return passed
+        return self.name not in payload[2:]
+
+    def _pass(self, payload: Route) -> Route:
+        self.sent.append((*payload, self.name))
+        return self.sent[-1]
+
+    def _new_control(self, msg: Message) -> bool:
+        """Each goes on once, or it would go round for ever on a cycle."""
+        new = msg.is_control() and msg.payload not in self.controls
+        self.controls += [msg.payload] * new
+        return new
+
+    def on_error(self, exc: BaseException, msg: Message | None) -> None:
+        self.refused += isinstance(exc, BackpressureError)
+
+    def on_stop(self) -> None:
+        self.stops.append(self.name)
 
 
 class Plain(Member):
     def on_message(self, port: str, msg: Message) -> None:
-        if msg.is_control():
+        if self.rest_s:
+            self.sleep(self.rest_s)
+        if self._new_control(msg):
             self.emit("out", msg)
-        else:
+        elif msg.is_data() and self._see(msg.payload):
             self.emit("out", self._pass(msg.payload))
 
 
 class Generator(Member):
     def on_message(self, port: str, msg: Message) -> Iterator[Any]:
-        if msg.is_control():
+        if self._new_control(msg):
             yield msg
-        else:
+        elif msg.is_data() and self._see(msg.payload):
             yield self._pass(msg.payload)
 
 
@@ -77,16 +102,33 @@ class Step(Member, StepNode):
 
     def __init__(self, name: str, kind: str) -> None:
         Member.__init__(self, name, kind)
-        self.operator = Map(self._pass) if kind == "step" else FlatMap(self._spread)
+        self.operator = Map(self._map) if kind == "step" else FlatMap(self._spread)
+
+    def _map(self, payload: Route) -> Route:
+        self._see(payload)
+        return self._pass(payload)
 
     def _spread(self, payload: Route) -> Iterator[Route]:
-        yield self._pass(payload)
+        if self._see(payload):
+            yield self._pass(payload)
 
     def on_message(self, port: str, msg: Message) -> None:
-        self.emit("out", self._pass(msg.payload) if msg.is_data() else msg)
+        if self._new_control(msg):
+            self.emit("out", msg)
+        elif msg.is_data() and (self._see(msg.payload) or self.kind == "step"):
+            self.emit("out", self._pass(msg.payload))
 
 
-class Ticker(Plain):
+class Drainer(Plain):
+    drains = True
+
+    def on_drain(self) -> None:
+        self.seen_at_drain.append(len(self.seen))
+        self.sent.append(("drain", 0, self.name))
+        self.emit("out", self.sent[-1])
+
+
+class Ticker(Drainer):
     tick_interval_ms = 2.0
 
     def on_tick(self) -> None:
@@ -94,10 +136,6 @@ class Ticker(Plain):
         if self.ticks <= 20:
             self.sent.append(("tick", self.ticks, self.name))
             self.emit("out", self.sent[-1])
-
-    def on_drain(self) -> None:
-        self.sent.append(("drain", 0, self.name))
-        self.emit("out", self.sent[-1])
 
 
 class Origin(Member):
@@ -111,5 +149,17 @@ class Origin(Member):
 
     def produce(self) -> Iterator[Any]:
         for number in range(self.count):
+            if self.rest_s and not self.sleep(self.rest_s):
+                return
             self.sent.append((self.name, number))
             yield self.sent[-1]
+
+
+def draw_member(rng: Random, number: int) -> Member:
+    """A node of a kind that the seed draws."""
+    kind = rng.choice(KINDS)
+    name = f"{kind}{number}"
+    if kind in ("step", "flat step"):
+        return Step(name, kind)
+    maker = {"generator": Generator, "ticker": Ticker, "drainer": Drainer}.get(kind, Plain)
+    return maker(name, kind, rng.choice([2, 2, 3, 4]))

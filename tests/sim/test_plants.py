@@ -25,7 +25,20 @@ PLANTS = {
     "dropped outbox entry": (2000, "are missing"),
     "delivered twice": (2000, "came twice|what it never sent"),
     "stale look": (1000, "its node was not told of"),
+    "deaf rest": (1000, "rests in sleep\\(\\) although it is to end"),
     "unwoken keeper": (50, "due before the keeper wakes"),
+    "control behind data": (500, "control waits"),
+    "leaking limit": (200, "its outbox holds"),
+    "kept ring": (1000, "a getter waits for one"),
+    "uncounted expiry": (1500, "has lost count"),
+    "small one left out": (2000, "a putter waits for it"),
+    "unheard resume": (200, "is not queued"),
+    "impatient stop": (1500, "was stopped before"),
+    "half a drain": (1500, "on_drain of"),
+    "merged bytes kept": (200, "bytes and counts"),
+    "undelivered twice": (1000, "as offered"),
+    "failed attempt published": (1500, "came twice"),
+    "broken line": (2000, "was not told of|did not drain|has not ended"),
 }
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import sysconfig
 from typing import TYPE_CHECKING, Any
 
 import gate
+import instructions
 import pytest
 import suites
 import tables
@@ -169,9 +171,17 @@ def test_a_table_is_written_in_three_forms(base: Path, monkeypatch: pytest.Monke
     assert "| g | 2 | 3 | +50.0% | x1.1 | 0.0% | SLOWER |" in (gate.RESULTS / "bench.md").read_text()
 
 
-def test_without_a_baseline_it_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(Unusable, match="make bench-baseline REASON="):
+def test_without_a_baseline_it_says_so_before_it_measures(tmp_path: Path) -> None:
+    says = r"no baseline for Python 3\.99, .*there is one for 3\.11, 3\.12, 3\.13.*make bench-baseline REASON="
+    with pytest.raises(Unusable, match=says):
         gate.check(tmp_path / "3.99.json", 1, [])
+
+
+def test_a_python_without_the_gil_has_a_baseline_of_its_own() -> None:
+    free = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    assert gate.BASELINE.stem == gate.PYTHON
+    assert gate.PYTHON.endswith("t") is free
+    assert instructions.BASELINE.stem == f"instructions-{gate.PYTHON}"
 
 
 def test_a_baseline_without_a_gated_figure_is_unusable(tmp_path: Path) -> None:

@@ -55,11 +55,11 @@ class Everything(Node):
     def __init__(self, name: str = "node") -> None:
         super().__init__(name)
         self.calls: list[str] = []
-        self.live: set[bool] = set()
+        self.live: list[bool] = []
 
     def note(self, hook: str) -> None:
         self.calls.append(hook)
-        self.live.add(self.is_live())
+        self.live.append(self.is_live())
 
     def on_start(self) -> None:
         self.note("on_start")
@@ -106,7 +106,8 @@ def test_hooks_come_in_their_order_and_once() -> None:
         "on_message in ERROR error",
         "produce",
     ]
-    assert node.live == {True}
+    assert node.live[0] is True
+    assert node.live[-2:] == [False, False]  # the end has been asked for
     assert not node.is_live()
     assert_stopped_clean(graph, report)
 

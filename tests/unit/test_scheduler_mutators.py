@@ -229,3 +229,80 @@ def test_pausing_the_sources_stops_them_all_and_nothing_else() -> None:
         assert last.expect(count + 1)[count:] == ["again"]
         scheduler.resume("first")
         last.expect(count + 50)
+
+
+@pytest.mark.parametrize("when", ["before", "during", "after"])
+def test_a_pause_holds_until_it_is_resumed_whatever_runs_between(when: str) -> None:
+    """Said before, in or after a run it is one setting: for this run and those to come, until the other is said."""
+    scheduler, _, last = small()
+
+    def paused() -> bool:
+        scheduler.input("in").put("data")
+        until(lambda: scheduler.snapshot().nodes["map"].state in ("paused", "idle"))
+        return bool(scheduler.snapshot().nodes["map"].state == "paused")
+
+    for call, expected in ((scheduler.pause, True), (scheduler.resume, False)):
+        if when == "before":
+            call("map")
+        with scheduler:
+            if when == "during":
+                call("map")
+            if when != "after":
+                assert paused() is expected
+        if when == "after":
+            call("map")
+        for _ in range(2):
+            with scheduler:
+                assert paused() is expected
+    assert last.seen
+
+
+def test_a_resume_in_a_run_undoes_an_earlier_pause_for_the_next() -> None:
+    scheduler, _, last = small()
+    scheduler.pause("map")
+    with scheduler:
+        scheduler.resume("map")
+    with scheduler:
+        scheduler.input("in").put("next run")
+        until(lambda: last.seen)
+
+
+def test_the_latest_capacity_counts_whoever_set_it_and_when() -> None:
+    scheduler, graph, _ = small()
+    edge = edge_of(graph, EDGE)
+    scheduler.set_capacity(EDGE, 3)
+    with scheduler:
+        assert edge.capacity == 3
+        edge.set_capacity(5)
+    with scheduler:
+        assert edge.capacity == 5
+        scheduler.set_capacity(EDGE, 6)
+    scheduler.set_capacity(EDGE, 7)
+    with scheduler:
+        assert edge.capacity == 7
+
+
+def test_a_priority_of_one_run_holds_in_the_next() -> None:
+    scheduler, _, _ = small()
+    with scheduler:
+        scheduler.set_priority(EDGE, PriorityBand.HIGH)
+    with scheduler:
+        assert scheduler.snapshot().edges[EDGE].band == "high"
+
+
+def test_a_setting_meets_a_run_that_is_being_made_on_one_side_or_the_other() -> None:
+    """It is said while start() has taken the settings and the run is not known yet: it waits for that."""
+    scheduler, _, last = small()
+    prepare = scheduler._registry.prepare
+    saying = threading.Thread(target=scheduler.pause, args=("map",))
+
+    def prepare_and_say(engine: Any) -> None:
+        prepare(engine)
+        saying.start()
+
+    scheduler._registry.prepare = prepare_and_say  # type: ignore[method-assign]
+    with scheduler:
+        saying.join()
+        scheduler.input("in").put("held")
+        until(lambda: scheduler.snapshot().nodes["map"].state == "paused")
+        assert last.seen == []

@@ -179,3 +179,57 @@ def test_names_with_braces_are_shown_as_they_are(dog: Watchdog, caplog: pytest.L
     for now in (0.0, 1.0):
         dog.look(now, seen(NodeSeen("{b}%s", 0, paused=True), edge("{a}", "{b}%s")))
     assert "node '{b}%s' is paused" in caplog.records[0].getMessage()
+
+
+def resting(number: int = 1, rests: int = 0, now: bool = True) -> HookSeen:
+    return HookSeen("b", 0, number, "produce", ME, None, now, rests)
+
+
+def test_a_hook_that_rests_is_no_stall_nor_is_one_that_has_rested_lately(
+    dog: Watchdog, caplog: pytest.LogCaptureFixture
+) -> None:
+    for step in range(20):
+        dog.look(step / 4, seen(resting(), NodeSeen("b", 0, running=True)))
+    for step in range(20, 40):
+        dog.look(step / 4, seen(resting(rests=step // 3, now=False), NodeSeen("b", 0, running=True)))
+    assert caplog.records == []
+
+
+def test_a_hook_that_rests_no_more_is_a_stall_when_it_stands_still(dog: Watchdog) -> None:
+    for now in (0.0, 3.0, 3.5):
+        dog.look(now, seen(resting(rests=1, now=now == 0.0), NodeSeen("b", 0, running=True)))
+    assert kinds(dog) == [("hook", "b", None)]
+
+
+def test_a_rest_that_others_wait_for_is_named(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    for step in range(8):  # it rests again and again, and never lets go of its worker
+        dog.look(
+            step / 4,
+            seen(resting(rests=step), NodeSeen("b", 0, running=True), NodeSeen("c", 0, ready=True), edge("a", "c")),
+        )
+    assert kinds(dog) == [("hook", "b", None)]
+    assert "node 'b' has not returned from produce, where it rests in sleep()" in caplog.text
+
+
+def test_a_node_that_works_for_closed_outputs_is_named_while_it_does(
+    dog: Watchdog, caplog: pytest.LogCaptureFixture
+) -> None:
+    def look(now: float, begun: int) -> None:
+        dog.look(now, seen(NodeSeen("b", 0, unheard=True, begun=begun)))
+
+    for step in range(4):
+        look(step / 4, 100 + step)  # it may just be at its last messages
+    assert kinds(dog) == []
+    look(1.0, 104)
+    assert kinds(dog) == [("unheard", "b", None)]
+    assert "all its outputs are closed" in caplog.text
+    assert "ends_with_outputs = True" in caplog.text
+    look(1.5, 104)
+    look(2.25, 104)
+    assert [vars(record)["event"] for record in caplog.records] == ["stall", "stall_cleared"]
+
+
+def test_a_node_that_rests_with_its_outputs_closed_is_not(dog: Watchdog, caplog: pytest.LogCaptureFixture) -> None:
+    for step in range(12):
+        dog.look(step / 4, seen(NodeSeen("b", 0, unheard=True, begun=100)))
+    assert caplog.records == []

@@ -54,6 +54,7 @@ cdef void empty_dispatch(Dispatch dispatch) noexcept:
     cdef int index
     renew_lock(dispatch.mu)
     renew_bell(dispatch.keeper_bell)
+    renew_bell(dispatch.linger_bell)
     dispatch.rung = NULL
     dispatch.phase = ENDED
     dispatch.phases_new = 0
@@ -86,7 +87,7 @@ cdef void empty_node(NodeState* node) noexcept:
     node.pending = 0
     node.hook = NO_HOOK
     node.poke = 1               # the worker inside looks up at the next message boundary
-    node.batch_left = 0
+    node.batch_left = node.lingering = 0
     node.tick.place = node.room.place = node.retry.place = -1
     for band in range(3):
         empty_line(&node.data[band])

@@ -21,6 +21,11 @@ try:
     )
     from graphflow.core.port import Port, PortDirection, PortSpec
 except ImportError as _missing:
+    if "nterpreter" in str(_missing):  # so do CPython and Cython name what is wrong then
+        raise ImportError(
+            "graphflow works in one interpreter of a process, that which imports it first (import it in the main "
+            f"one); in a sub-interpreter (mod_wsgi: WSGIApplicationGroup %{{GLOBAL}}) it can't be imported ({_missing})"
+        ) from _missing
     raise ImportError(
         "graphflow's compiled core is missing, or is not for this Python "
         f"({sys.version_info[0]}.{sys.version_info[1]}): run `pip install .`, or `make build` in a "

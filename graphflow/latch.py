@@ -10,29 +10,53 @@ from graphflow.core.baton import acting
 from graphflow.errors import SchedulerStateError
 
 
-class Latch(threading.Event):
-    """A threading.Event that coroutines can wait for too, in any loop of any thread. Nobody clears it.
+class Latch:
+    """As a threading.Event, that coroutines can wait for too, in any loop of any thread. Nobody clears it.
 
-    A coroutine registers, then looks whether it is set; who sets it does so first, and then wakes all that are
-    registered. So one of the two sees the other. The set of futures changes by single operations and needs no lock.
+    Who waits registers, then looks whether it is set; who sets it does so first, and then wakes all that are
+    registered. So one of the two sees the other. The sets of those who wait change by single operations and need no
+    lock: so there is none that a signal handler, or a forked child, could find held.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        self._set = False
+        self._bells: set[threading.Lock] = set()  # held; a thread that waits wants its own
         self._futures: set[asyncio.Future[None]] = set()
+
+    def is_set(self) -> bool:
+        """Has set() been called?"""
+        return self._set
 
     def set(self) -> None:
         """Let everybody go on, now and later."""
-        super().set()
+        self._set = True
+        self.rouse()
         while self._futures:
             with suppress(KeyError, RuntimeError):  # the last has just left; the loop is closed
                 future = self._futures.pop()
                 future.get_loop().call_soon_threadsafe(_resolve, future)
 
+    def rouse(self) -> None:
+        """End the waits of threads, set or not: in a forked child nobody sets it, and one may have been interrupted by
+        a signal handler that forked."""
+        while self._bells:
+            with suppress(KeyError):
+                self._bells.pop().release()
+
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is set (True), or `timeout` seconds have passed. A thread of a simulation lets others go on."""
         actor = acting()
-        return super().wait(timeout) if actor is None else actor.await_condition(self.is_set, timeout)
+        if actor is not None:
+            return actor.await_condition(self.is_set, timeout)
+        bell = threading.Lock()
+        bell.acquire()
+        self._bells.add(bell)
+        try:
+            if not self._set:
+                bell.acquire(timeout=-1 if timeout is None else max(timeout, 0))
+        finally:
+            self._bells.discard(bell)
+        return self._set
 
     async def arrival(self) -> None:
         """Wait until it is set. SchedulerStateError on a thread of a simulation."""

@@ -14,7 +14,8 @@ class ShutdownReport:
     """
 
     complete: bool
-    """Nothing was left behind: what was accepted was handled or is counted under a reason, and every hook returned."""
+    """Nothing was left behind: what was accepted was handled or is counted under a reason, and every hook returned. No
+    drain that was asked for or had begun was cut short."""
     timed_out: bool
     """The stop ran out of time."""
     reason: str
@@ -29,6 +30,9 @@ class ShutdownReport:
     """Sources whose `produce` raised, by path."""
     abandoned: tuple[str, ...] = ()
     """Nodes whose hook had not returned when the time was up, by path."""
+    abandoned_tasks: tuple[str, ...] = ()
+    """Tasks that async hooks had started on the scheduler's event loop, and that had not ended when they were cancelled
+    and the time was up, by name."""
 
     def __str__(self) -> str:
         """The report in a few lines, the empty parts left out."""
@@ -40,4 +44,5 @@ class ShutdownReport:
         lines += [f"  {count} error{'s' if count > 1 else ''} in {node}" for node, count in self.error_counts.items()]
         lines += [f"  source {node} failed" for node in self.failed_sources]
         lines += [f"  {node} never returned from its hook" for node in self.abandoned]
+        lines += [f"  {task} did not end when it was cancelled" for task in self.abandoned_tasks]
         return "\n".join(lines)

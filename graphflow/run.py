@@ -12,7 +12,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from graphflow.core.forked import leave_process
 from graphflow.core.loop import LoopWorker
+from graphflow.core.orphan import orphan
 from graphflow.core.survey import note_stall, survey_flight
 from graphflow.core.watch import observe
 from graphflow.flight import FlightEvent, FlightRecording
@@ -35,6 +37,9 @@ _tokens = itertools.count(1)
 
 # How long the end of a run waits for the threads of workers that have left their nodes.
 _JOIN_S = 1.0
+
+# The runs of this process that have not ended.
+_going: set[Run] = set()
 
 # Recordings that a run writes into `flight_folder` at most.
 _FLIGHTS_WRITTEN = 16
@@ -67,6 +72,8 @@ class Run:
         self.roles: list[str] = []  # what each worker is, for the flight recorder
         self._threads: list[threading.Thread] = []
         self._loop: LoopWorker | None = None
+        self._loop_thread: threading.Thread | None = None
+        self._drains = False  # it has begun to
         self._keeper = self._thread(self._keep, "keeper")
 
     def _thread(self, target: Callable[..., object], role: str, *args: object) -> threading.Thread:
@@ -76,6 +83,7 @@ class Run:
         """Tie the nodes to this run and start the threads. If that cannot be done, nothing has happened."""
         self.engine.claim()
         started: list[threading.Thread] = []
+        _going.add(self)
         try:
             self._threads = self._make_threads()
             for thread in [*self._threads, self._keeper]:
@@ -89,6 +97,7 @@ class Run:
             if self._loop is not None:
                 self._loop.close()
             self.engine.disclaim()
+            _going.discard(self)
             raise
 
     def _make_threads(self) -> list[threading.Thread]:
@@ -100,7 +109,8 @@ class Run:
         if engine.loop_crew:
             self._loop = LoopWorker(engine, engine.loop_crew, len(self.roles))
             self.roles.append("loop")
-            threads.append(self._thread(self._loop.work, "loop"))
+            self._loop_thread = self._thread(self._loop.work, "loop")
+            threads.append(self._loop_thread)
         return threads
 
     def _worker(self, role: str, crew: int) -> threading.Thread:
@@ -139,7 +149,7 @@ class Run:
         self.engine.request_stop(drain, timeout)
 
     def _keep(self) -> None:
-        while (errand := self.engine.keep()) != "leave":
+        while (errand := self._errand()) != "leave":
             if errand == "look":
                 self._look()
             elif errand == "tell":
@@ -150,10 +160,31 @@ class Run:
         self._look()  # what has moved since the last look has cleared
         self._conclude()
 
+    def _errand(self) -> str:
+        """What there is for the keeper to do."""
+        errand = self.engine.keep()
+        self._leave_child()
+        return errand
+
+    def _leave_child(self) -> None:
+        """End a child that was forked on the keeper's thread, which log handlers run on too."""
+        if self.process != os.getpid():
+            leave_process()
+
+    def orphan(self) -> None:
+        """In a forked child: nothing of the run goes on here, whatever its threads were at in the parent."""
+        orphan(self.engine)
+        if self._loop is not None:
+            self._loop.orphan()
+        self.engine.opened.rouse()
+        self.ended.rouse()
+
     def _tell_phases(self) -> None:
         """Log the phases that have begun since the last time."""
         for phase in self.engine.new_phases():
             say(log, f"run_{phase}", "%s: run is %s (%s)", self.name, phase, self._reason(), graph=self.name)
+            self._leave_child()
+            self._drains |= phase == "draining"
 
     def _reason(self) -> str:
         return "error" if self.engine.failure is not None else self.reason or "completed"
@@ -242,19 +273,35 @@ class Run:
             if self.engine.failure is not None:
                 self._keep_recording("error")
             undelivered = self.engine.conclude()
-            self._shell.join(self._threads, 0 if abandoned else _JOIN_S)
+            self._join(abandoned)
         finally:  # whatever happens, nobody waits for ever
             self.report = self._make_report(undelivered, abandoned)
             self._lasted_s = self.engine.now() - self._began
-            self.ended.set()
             fields = {"graph": self.name, "reason": self.report.reason, "complete": self.report.complete}
-            say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)
+            try:
+                say(log, "run_ended", "%s: run ended: %s", self.name, self.report, **fields)
+            finally:
+                self.ended.set()  # after it: who has waited finds the record
+                _going.discard(self)
+
+    def _join(self, abandoned: tuple[str, ...]) -> None:
+        """Wait for the threads, where a hook is not known to hang. The event loop's awaits what tasks do when they are
+        cancelled; it keeps to the deadline by itself."""
+        if self._loop_thread is not None and not (abandoned and not self._refusing()):
+            self._shell.join([self._loop_thread], self.engine.seconds_left() + _JOIN_S / 4)
+        self._shell.join(self._threads, 0 if abandoned else _JOIN_S)
+
+    def _refusing(self) -> tuple[str, ...]:
+        return () if self._loop is None else self._loop.refusing()
 
     def _make_report(self, undelivered: dict[str, int], abandoned: tuple[str, ...]) -> ShutdownReport:
         engine = self.engine
         cells = engine.cells
+        cut = engine.undrained and (self._drains or engine.asked_to_drain)
+        tasks = self._refusing()
+        left = undelivered or abandoned or tasks or cut or engine.timed_out
         return ShutdownReport(
-            complete=not (undelivered or abandoned or engine.timed_out) and not any(cell.abandoned for cell in cells),
+            complete=not left and not any(cell.abandoned for cell in cells),
             timed_out=engine.timed_out,
             reason=self._reason(),
             undelivered=undelivered,
@@ -262,6 +309,7 @@ class Run:
             error_counts={cell.path: cell.error_count for cell in cells if cell.error_count},
             failed_sources=tuple(cell.path for cell in cells if cell.source_failed),
             abandoned=abandoned,
+            abandoned_tasks=tasks,
         )
 
     def outcome(self) -> ShutdownReport:
@@ -269,6 +317,19 @@ class Run:
         assert self.report is not None
         return self.report
 
+    def on_my_thread(self) -> bool:
+        """Is this a thread of the run itself, which would wait for ever? Log handlers run on the keeper's too."""
+        return self.engine.on_my_thread() or threading.get_ident() == self._keeper.ident
+
     def still_inside(self) -> tuple[str, ...]:
         """Nodes of an ended run whose hook has still not returned."""
         return self.engine.inside() if self.ended.is_set() else ()
+
+
+def _orphan_all() -> None:
+    for run in list(_going):
+        run.orphan()
+    _going.clear()
+
+
+os.register_at_fork(after_in_child=_orphan_all)

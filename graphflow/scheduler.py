@@ -11,7 +11,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterable, Mapping
-from signal import SIGINT, SIGTERM, Signals
+from signal import SIGINT, Signals
 from types import MappingProxyType
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ from graphflow.config import PriorityBand, SchedulerConfig, band_of
 from graphflow.core.edge import Edge
 from graphflow.errors import SchedulerStateError
 from graphflow.flight import FlightRecording
+from graphflow.forks import new_lock
 from graphflow.handles import Input, Output
 from graphflow.logs import say
 from graphflow.node import Node
@@ -30,7 +31,7 @@ from graphflow.registry import Registry
 from graphflow.report import ShutdownReport
 from graphflow.run import Run
 from graphflow.shell import THREADS, Shell
-from graphflow.signals import Waiting, stop_signals
+from graphflow.signals import HURRY_S, STOP_SIGNALS, Waiting, stop_signals
 from graphflow.snapshot import Snapshot
 from graphflow.snapshots import take_snapshot, take_stats
 from graphflow.subgraph import Subgraph
@@ -61,7 +62,7 @@ class Scheduler:
         self.config = config or SchedulerConfig()
         # Guards registration, start, and what is changed (so that a change meets a run that begins on one side or the
         # other); never held while waiting for a run. A signal handler may come in over a holder on its own thread.
-        self._lock = threading.RLock()
+        self._lock = new_lock(threading.RLock)
         self._registry = Registry()
         self._run: Run | None = None
         self._starting = False  # the next run is not in `_run` yet
@@ -116,6 +117,7 @@ class Scheduler:
         run = self._launch()
         with self._waiting.here():
             run.open()
+        self._refuse_child()  # a signal handler may have forked meanwhile
 
     def _launch(self) -> Run:
         """Start the threads of a new run, whose nodes are not started yet."""
@@ -155,21 +157,26 @@ class Scheduler:
         run = self._run
         if run is None:
             raise SchedulerStateError("wait() needs a run: call start() first")
-        if run.engine.on_my_thread():
+        if run.on_my_thread():
             raise SchedulerStateError("wait() on a thread of the scheduler itself would wait for ever; call shutdown()")
         with self._waiting.here():
-            if not run.ended.wait(timeout):
+            there = run.ended.wait(timeout)
+            self._refuse_child()  # a signal handler may have forked meanwhile
+            if not there:
                 raise TimeoutError(f"the graph has not ended in {timeout} s; it is {run.engine.status}")
         if run.engine.failure is not None:
             raise run.engine.failure
         return run.outcome()
 
-    def run(self, signals: Iterable[int] = (SIGINT, SIGTERM)) -> ShutdownReport:
+    def run(self, signals: Iterable[int] = STOP_SIGNALS) -> ShutdownReport:
         """Start, wait until the graph has ended, and return the report.
 
-        On the main thread the first of `signals` drains the graph, a second stops it; after SIGINT it raises
-        KeyboardInterrupt when it has stopped. Raises what start() and wait() raise, TypeError or ValueError for signals
-        that are none or that cannot be caught.
+        On the main thread the first of `signals` drains the graph, a second ends the run within a second (the same one
+        again within a tenth of a second is no second); after SIGINT it raises KeyboardInterrupt when it has stopped.
+        The signals are SIGINT, SIGTERM and, unless something is set for it already, SIGHUP.
+
+        Raises what start() and wait() raise, TypeError or ValueError for signals that are none or that cannot be
+        caught.
         """
         with stop_signals(signals, self._on_signal) as caught:
             self._refuse_running("run")
@@ -197,8 +204,8 @@ class Scheduler:
         if run is None or run.ended.is_set():
             self._latched = True  # run() has no run yet: it is to end at once
         else:
-            name = Signals(number).name
-            run.request_stop(name, drain=count == 1, timeout=self.config.shutdown_timeout_s)
+            limit = self.config.shutdown_timeout_s if count == 1 else min(self.config.shutdown_timeout_s, HURRY_S)
+            run.request_stop(Signals(number).name, drain=count == 1, timeout=limit)
 
     def shutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
         """Stop the run and return its report: with `drain` after everything accepted is handled, else at once.
@@ -213,6 +220,7 @@ class Scheduler:
             return asked
         with self._waiting.here():
             asked.ended.wait()
+        self._refuse_child()
         return asked.outcome()
 
     async def ashutdown(self, drain: bool = True, timeout: float | None = None) -> ShutdownReport:
@@ -240,7 +248,7 @@ class Scheduler:
         run = self._run
         if not run.ended.is_set():
             run.request_stop("shutdown", drain=drain, timeout=limit)
-            if run.engine.on_my_thread() or self._waiting.is_here():
+            if run.on_my_thread() or self._waiting.is_here():
                 return ShutdownReport(complete=False, timed_out=False, reason="stopping")
         return run
 
@@ -249,12 +257,16 @@ class Scheduler:
         run = self._run
         return run is not None and not run.ended.is_set() and run.process == os.getpid()
 
+    def _is_childs(self) -> bool:
+        """Is this the copy that a forked child has? It leaves a `with` block in silence: the run is its parent's."""
+        return self._run is not None and self._run.process != os.getpid()
+
     def _refuse_child(self) -> None:
         """In a forked child the threads are missing and locks may be held for ever: nothing of the run is touched."""
-        run = self._run
-        if run is not None and run.process != os.getpid():
+        if self._is_childs():
+            assert self._run is not None
             raise SchedulerStateError(
-                f"this scheduler runs in process {run.process}, and this is its forked child {os.getpid()}; "
+                f"this scheduler runs in process {self._run.process}, and this is its forked child {os.getpid()}; "
                 f"make a new Scheduler with new nodes here"
             )
 
@@ -267,14 +279,16 @@ class Scheduler:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.shutdown(drain=kind is None)
+        if not self._is_childs():
+            self.shutdown(drain=kind is None)
 
     async def __aenter__(self) -> Self:
         await self._launch().aopen()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        await self.ashutdown(drain=kind is None)
+        if not self._is_childs():
+            await self.ashutdown(drain=kind is None)
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # An object may outlive the names of this module when the interpreter ends (without the GIL most do): what is

@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.logging import RichHandler
 
 from graphflow.cli.table import LiveTable, plain_line
+from graphflow.signals import HURRY_S, STOP_SIGNALS, stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,22 +97,20 @@ class Watched:
     def _stop(self, *, drain: bool) -> None:
         """Ask for the stop, on a thread of its own: the table goes on meanwhile."""
         self._asked += 1
-        threading.Thread(target=self._scheduler.shutdown, kwargs={"drain": drain}, daemon=True).start()
+        limit = self._scheduler.config.shutdown_timeout_s
+        how = {"drain": drain, "timeout": limit if drain else min(limit, HURRY_S)}
+        threading.Thread(target=self._scheduler.shutdown, kwargs=how, daemon=True).start()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
         """The first signal drains, the second stops."""
 
-        def ask(number: int, frame: object) -> None:
+        def ask(number: int, count: int) -> None:
             self._interrupted |= number == signal.SIGINT
             self._stop(drain=not self._asked)
 
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
+        with stop_signals(STOP_SIGNALS, ask):
             yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _outcome(self) -> int:
         if self._error is not None:

@@ -14,6 +14,7 @@ from cpython.contextvars cimport PyContext_Exit
 
 from graphflow.core.call cimport Call
 from graphflow.core.coroutine cimport Flight, FlightCell, open_gate
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport Message
 from graphflow.core.state cimport DRAIN_HOOK, DRAINING, START_HOOK, STOP_HOOK, STOPPED, Hook
@@ -282,6 +283,8 @@ async def send_all(Flight flight, values):
         while True:
             value = await (values.__anext__() if thrown is None else values.athrow(thrown))
             thrown = None
+            if cell.over:
+                leave_if_stranded(None)
             cell.progress(flight)
             if keeper is not None:
                 thrown = TOO_MUCH if cell.outgrows(keeper) else sent(cell, value, keeper)

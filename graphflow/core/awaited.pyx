@@ -18,6 +18,7 @@ from libc.stdint cimport int64_t
 from graphflow.core.contents cimport ANSWER_CLOSED, ANSWER_WAIT, CLOSED
 from graphflow.core.edge cimport Edge
 from graphflow.core.entry cimport Entry
+from graphflow.core.forked cimport closed_error, refuse_forked
 from graphflow.core.intake cimport is_control
 from graphflow.core.lock cimport acquire
 from graphflow.core.policy cimport POLICY_BLOCK, VERDICT_BLOCKED, VERDICT_OK, put_result
@@ -25,7 +26,6 @@ from graphflow.core.waiter cimport CENTURY_NS, MOVED, SHUT, set_item, timeout_ns
 
 import threading
 
-from graphflow.errors import EdgeClosed
 
 cdef extern from "Python.h":
     int Py_AddPendingCall(int (*function)(void*) except -1, void* argument)
@@ -119,7 +119,7 @@ cdef class AwaitedPut(Awaited):
             answer = ANSWER_CLOSED if self.wait.state == SHUT else VERDICT_OK
         self.done = True
         if answer == ANSWER_CLOSED:
-            raise EdgeClosed(f"{self.edge.id} is closed: it takes no more items")
+            raise closed_error(self.edge, ": it takes no more items")
         return put_result(answer)
 
     cdef int look(self) except -1:
@@ -179,6 +179,7 @@ cdef class AwaitedGet(Awaited):
         """The item if there is one, else the wait is listed."""
         cdef Edge edge = self.edge
         cdef object item
+        refuse_forked(edge)
         if not self.begun:
             self.begun = True
             item = edge.take_any(NULL)
@@ -194,7 +195,7 @@ cdef class AwaitedGet(Awaited):
         if item is not None or self.wait.state == SHUT:
             edge.leave_get(&self.wait)      # if there is more for others, the next in line is rung
         if item is None and self.wait.state == SHUT:
-            raise EdgeClosed(f"{edge.id} is closed and empty")
+            raise closed_error(edge, " and empty")
         return item
 
     def withdraw(self):

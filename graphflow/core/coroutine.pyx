@@ -12,6 +12,7 @@ import asyncio
 
 from graphflow.core.call cimport Call
 from graphflow.core.context cimport Context, here
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Suspended
 from graphflow.core.lock cimport add, peek
 from graphflow.core.staged cimport StagedCell
@@ -39,7 +40,8 @@ cdef class Flight:
         raise RuntimeError("a Flight is run by a task of its own")
 
     cdef object step(self, object call, object argument):
-        """Go on until the next await, as the hook that runs here."""
+        """Go on until the next await, as the hook that runs here. A child that was forked on the loop's thread ends where
+        a hook hands back to the loop, whose pipes are its parent's."""
         cdef Context* context = here()
         cdef void* outer = context.turn
         cdef void* outer_call = context.call
@@ -48,8 +50,15 @@ cdef class Flight:
         self.cell.current = self.message
         self.begun = True
         try:
-            return call(argument)
+            if self.cell.over:
+                leave_if_stranded(None)
+            awaited = call(argument)
+            if self.cell.over:
+                leave_if_stranded(None)
+            return awaited
         except StopIteration:
+            if self.cell.over:
+                leave_if_stranded(None)
             raise
         except BaseException as error:      # no hook's, those are settled: of memory, of the runtime itself
             self.cell.end_graph(self.hook, error, self.message)
@@ -69,6 +78,7 @@ cdef class Flight:
 
     cdef bint given_up(self, object error) except -1:
         """Is this the end of the run, and not an error of the node's?"""
+        leave_if_stranded(error)
         return self.cell.over or (self.cancelled and isinstance(error, CancelledError))
 
     cdef int check_doom(self) except -1:

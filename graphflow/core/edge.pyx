@@ -16,6 +16,7 @@ from graphflow.core.contents cimport (
     TTL,
     Counts,
 )
+from graphflow.core.forked cimport closed_error, refuse_forked
 from graphflow.core.intake cimport is_control
 from graphflow.core.keyindex cimport new_index
 from graphflow.core.lock cimport acquire
@@ -36,7 +37,6 @@ from graphflow.core.waiting cimport WaitingQueue
 
 from graphflow.amounts import check_iterable
 from graphflow.core.policy import Block
-from graphflow.errors import EdgeClosed
 from graphflow.stats import EdgeStats
 
 cdef Py_ssize_t LARGEST = 2**62
@@ -151,7 +151,7 @@ cdef class Edge(WaitingQueue):
         return cls
 
     def __repr__(self):
-        return f"<Edge {self.id} {self.depth()}/{self.capacity}>"
+        return f"<Edge {self.id} {self.depth_peek()}/{self.capacity}>"
 
     # ---------------------------------------------------------------------------------------- what it is
 
@@ -182,6 +182,7 @@ cdef class Edge(WaitingQueue):
 
     def depth(self):
         """Items here now, control messages included."""
+        refuse_forked(self)
         self.expire_now()
         return self.depth_peek()
 
@@ -191,6 +192,7 @@ cdef class Edge(WaitingQueue):
 
     def is_full(self):
         """True if the data is full, by items or by bytes (the control lane does not count)."""
+        refuse_forked(self)
         self.expire_now()
         return self.data.count >= self.limit or (self.byte_limit > 0 and self.bytes >= self.byte_limit)
 
@@ -200,6 +202,7 @@ cdef class Edge(WaitingQueue):
         cdef Counts counts
         cdef Py_ssize_t data, lane, held_bytes, limit
         cdef int64_t handed
+        refuse_forked(self)
         self.expire_now()
         acquire(self.mu)
         counts = self.counts
@@ -244,7 +247,7 @@ cdef class Edge(WaitingQueue):
                 return OK
         answer = self.offer(held, is_control(item), policy, NULL, False, True)
         if answer == ANSWER_CLOSED:
-            raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+            raise closed_error(self, ": it takes no more items")
         return put_result(answer)
 
     cdef int check_put_policy(self, object policy) except -1:
@@ -268,7 +271,7 @@ cdef class Edge(WaitingQueue):
         if answer == VERDICT_BLOCKED:
             answer = self.wait_put(held, control, limit)
         if answer == ANSWER_CLOSED:
-            raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+            raise closed_error(self, ": it takes no more items")
         return put_result(answer)
 
     def put_many(self, items, timeout=None):
@@ -301,7 +304,7 @@ cdef class Edge(WaitingQueue):
                 add_accepted(error, accepted)
                 raise
             if answer == ANSWER_CLOSED and accepted == 0:
-                raise EdgeClosed(f"{self.id} is closed: it takes no more items")
+                raise closed_error(self, ": it takes no more items")
             if answer == ANSWER_CLOSED or answer == VERDICT_BLOCKED:
                 break
             accepted += 1
@@ -315,7 +318,10 @@ cdef class Edge(WaitingQueue):
     def try_get(self):
         """The next item, control messages first, or None if there is none."""
         item = self.take_plain() if not self.wraps else None
-        return item if item is not None else self.take_any(NULL)
+        if item is not None:
+            return item
+        refuse_forked(self)
+        return self.take_any(NULL)
 
     def get(self, timeout=None):
         """The next item, waiting up to `timeout` seconds (None: for ever).
@@ -323,6 +329,7 @@ cdef class Edge(WaitingQueue):
         Raises TimeoutError, EdgeClosed (closed and empty), SchedulerStateError where it would wait on a worker thread
         of the edge's own scheduler."""
         cdef int64_t limit = timeout_ns_of(timeout)
+        refuse_forked(self)
         item = self.take_any(NULL)
         return item if item is not None else self.wait_get(limit)
 
@@ -332,6 +339,7 @@ cdef class Edge(WaitingQueue):
         Returns an empty list when the time is up. Raises EdgeClosed (closed and empty)."""
         cdef Py_ssize_t most = positive(max, "max")
         cdef int64_t limit = timeout_ns_of(timeout)
+        refuse_forked(self)
         cdef list items = self.take_some(most)
         cdef list more = items
         while 0 < len(items) < most and more:
@@ -349,11 +357,13 @@ cdef class Edge(WaitingQueue):
     def close(self):
         """Take no more items: waiting puts raise EdgeClosed; what is queued can still be taken, then gets raise it
         too."""
+        refuse_forked(self)
         self.shut()
 
     def set_capacity(self, capacity):
         """Change the capacity: more room is handed out at once; with less nothing is lost, the edge is over-full until
         it drains. Raises ValueError or TypeError."""
+        refuse_forked(self)
         self.resize(positive(capacity, "capacity"))
 
 
@@ -375,7 +385,7 @@ cdef int put_one(Edge edge, object item, int64_t rest, int64_t limit) except -1:
     """Put an item, waiting up to `rest` ns of the `limit` that all have."""
     cdef int answer = edge.put_prepared(edge.prepare(item), rest)
     if answer == ANSWER_CLOSED:
-        raise EdgeClosed(f"{edge.id} is closed: it takes no more items")
+        raise closed_error(edge, ": it takes no more items")
     if answer == VERDICT_BLOCKED:
         raise TimeoutError(f"{edge.id} was full when {limit / 1e9:g} s had passed; error.item was not put")
     return 0

@@ -50,6 +50,15 @@ class Engine:
         """starting, running, draining, stopping or stopped."""
 
     @property
+    def undrained(self) -> bool:
+        """Nodes had not run dry, and not had their on_drain, when the run stopped."""
+
+    @property
+    def asked_to_drain(self) -> bool: ...
+    def seconds_left(self) -> float:
+        """Until the deadline of the stop; where there is none, what a stop of the scheduler's has."""
+
+    @property
     def timed_out(self) -> bool: ...
     def claim(self) -> None:
         """Tie the nodes to this run, all or none: GraphValidationError if one is part of another."""

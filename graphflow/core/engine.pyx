@@ -15,6 +15,7 @@ from graphflow.core.clock cimport Clock
 from graphflow.core.context cimport breathe, here
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Inlet
 from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, LOOK, TELL, Errand
 from graphflow.core.lock cimport acquire, peek
@@ -34,6 +35,7 @@ from graphflow.core.state cimport (
 from graphflow.core.timers cimport NEVER
 
 from graphflow.errors import GraphValidationError
+from graphflow.forks import new_lock
 from graphflow.latch import Latch
 from graphflow.settings import is_async
 from graphflow.validation import ValidationIssue
@@ -46,7 +48,7 @@ cdef dict ERRANDS = {LEAVE: "leave", ADD_WORKER: "add worker", LOOK: "look", TEL
 cdef enum:
     LOOKS = 4       # of the watchdog in the time after which it speaks
 
-cdef object claims = threading.Lock()       # one run at a time ties its nodes
+cdef object claims = new_lock()     # one run at a time ties its nodes
 
 
 cdef class Engine:
@@ -203,6 +205,7 @@ cdef class Engine:
                     alive = self.sleep(crew, &me)
                     me.since_ns = self.dispatch.clock.now_ns()      # with the GIL: waiting for it is no turn's time
                     woken = True
+            leave_if_stranded(None)
         finally:
             here().scheduler = 0
             here().worker = -1
@@ -222,8 +225,9 @@ cdef class Engine:
         return whole
 
     def let_go(self, Cell cell):
-        """Release a node that the run ended without waiting for."""
+        """Release a node that the run ended without waiting for. (A child that was forked inside its hook ends here.)"""
         if cell.over:
+            leave_if_stranded(None)
             release_cell(cell)
 
     def keep(self):
@@ -279,6 +283,7 @@ cdef class Engine:
 
     def fatal(self, error):
         """A node's error stops the graph: the first one is kept for run() and wait(). True for that one."""
+        leave_if_stranded(error)
         with self.failure_lock:
             first = self.failure is None
             if first:
@@ -324,6 +329,22 @@ cdef class Engine:
     def status(self):
         """starting, running, draining, stopping or stopped."""
         return PHASES[peek(self.dispatch.phase)]
+
+    @property
+    def undrained(self):
+        """Nodes had not run dry, and not had their on_drain, when the run stopped."""
+        return self.dispatch.groups_left > 0
+
+    @property
+    def asked_to_drain(self):
+        return bool(self.dispatch.drain_wanted)
+
+    def seconds_left(self):
+        """Until the deadline of the stop; where there is none, what a stop of the scheduler's has."""
+        cdef int64_t left = self.stop_budget_ns
+        if self.dispatch.deadline_ns != NEVER:
+            left = self.dispatch.deadline_ns - self.dispatch.clock.now_ns()
+        return max(left, 0) / 1e9
 
     @property
     def timed_out(self):

@@ -8,6 +8,7 @@ import traceback
 from libc.stdint cimport int64_t
 
 from graphflow.core.entry cimport Entry
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.lock cimport add
 from graphflow.core.message cimport KIND_ERROR, Message, make_child, make_message
 from graphflow.core.recorder cimport NODE_ERROR
@@ -53,7 +54,9 @@ cdef class Faults(Sender):
         return 0
 
     cdef bint is_fatal(self, str hook, object error, Message message, str port) except -1:
-        """KeyboardInterrupt and SystemExit are nobody's to handle: they stop the graph and leave run()."""
+        """KeyboardInterrupt and SystemExit are nobody's to handle: they stop the graph and leave run(). (A child that was
+        forked inside the hook ends here by whatever left it.)"""
+        leave_if_stranded(error)
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             return False
         self.end_graph(hook, error, message, port)
@@ -61,6 +64,7 @@ cdef class Faults(Sender):
 
     cdef int end_graph(self, str hook, object error, Message message=None, str port=None) except -1:
         """An error that no policy decides on stops the graph: the report holds it, and it leaves run()."""
+        leave_if_stranded(error)
         try:
             self.note_error(hook, error, message, port)
         except Exception:

@@ -7,6 +7,14 @@ class LoopWorker:
     def work(self) -> None:
         """The life of the loop's thread, until the run has ended."""
 
+    def refusing(self) -> tuple[str, ...]:
+        """Names of the tasks of hooks' own that have not ended: after the loop's end, or, where a step of one has not
+        returned, while it still runs."""
+
+    def orphan(self) -> None:
+        """In a child that was forked on the loop's thread, by a task of the user's own: it ends with the next step of
+        the loop. (Inside a hook it ends sooner; see Flight.step.)"""
+
     def close(self) -> None:
         """Close the pipe; also for a run that did not begin."""
 

@@ -14,13 +14,19 @@ from cpython.pythread cimport PyThread_get_thread_ident
 from graphflow.core.aio cimport AsyncCell
 from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport here
+from graphflow.core.coroutine cimport Flight
 from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.engine cimport Engine
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.state cimport DRAINING, ENDED, Crew, NodeState, Stint
 
+from graphflow.core.forked import leave_process
+
 cdef enum:
     TURNS_AT_ONCE = 64      # before the coroutines that they started run
+
+
+cdef double GRACE_S = 0.1           # for what has been cancelled, however little time is left
 
 
 cdef class LoopWorker:
@@ -33,6 +39,7 @@ cdef class LoopWorker:
     cdef bint dozing
     cdef Stint me
     cdef bint drained, hurried      # what it has made of the phase so far
+    cdef list own                   # tasks of the hooks' own that were cancelled at its end; None before
 
     def __init__(self, Engine engine, int crew_index, int worker):
         self.engine = engine
@@ -137,17 +144,38 @@ cdef class LoopWorker:
             self.close()
 
     def cancel_what_is_left(self):
-        """A coroutine or generator that does not end when it is cancelled is left behind."""
+        """A coroutine or generator that does not end when it is cancelled is left behind, and so are tasks that hooks
+        have started by themselves: these have the time that the stop has left, as what they do then may await."""
         left = []
         for cell in self.cells():
             left += cell.cancel_others(None, True)
+        self.own = own = [task for task in asyncio.all_tasks(self.loop) if task not in left]
+        for task in own:
+            task.cancel()
         if left:
-            self.loop.run_until_complete(asyncio.wait(left, timeout=0.1))
-        for task in left:
+            self.loop.run_until_complete(asyncio.wait(left, timeout=GRACE_S))
+        if own:
+            self.loop.run_until_complete(asyncio.wait(own, timeout=max(GRACE_S, self.engine.seconds_left())))
+        for task in left + own:
             task._log_destroy_pending = False       # it is named in the report
         closing = self.loop.create_task(self.loop.shutdown_asyncgens())
-        self.loop.run_until_complete(asyncio.wait([closing], timeout=0.1))
+        self.loop.run_until_complete(asyncio.wait([closing], timeout=GRACE_S))
         closing._log_destroy_pending = False
+
+    def refusing(self):
+        """Names of the tasks of hooks' own that have not ended: after the loop's end, or, where a step of one has not
+        returned, while it still runs."""
+        own = self.own
+        if own is None:
+            flights = {flight_task(flight) for cell in self.cells() for flight in (<AsyncCell>cell).flights.copy()}
+            own = asyncio.all_tasks(self.loop) - flights
+        return tuple(task.get_name() for task in own if not task.done())
+
+    def orphan(self):
+        """In a child that was forked on the loop's thread, by a task of the user's own: it ends with the next step of
+        the loop. (Inside a hook it ends sooner; see Flight.step.)"""
+        if here().scheduler == self.engine.token and here().worker == self.me.worker:
+            self.loop.call_soon(leave_process)
 
     def close(self):
         """Close the pipe; also for a run that did not begin."""
@@ -157,3 +185,7 @@ cdef class LoopWorker:
         self.reader.close()
         self.writer.close()
         self.loop.close()
+
+
+cdef object flight_task(Flight flight):
+    return flight.task

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t
 from graphflow.core.call cimport Call
 from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport Context, here
+from graphflow.core.forked cimport is_stranded
 
 from graphflow import amounts
 from graphflow.errors import SchedulerStateError
@@ -71,6 +72,11 @@ cdef class NodeBase:
 
 cdef object refusal(NodeBase node, Cell cell):
     name = getattr(node, "name", type(node).__name__)
+    if cell is not None and here().turn == <void*>cell and is_stranded():
+        return SchedulerStateError(
+            f"node {name!r}: emit() in a forked child cannot be delivered: the run is its parent's, and the child ends "
+            f"when the hook returns"
+        )
     if cell is not None and here().turn == <void*>cell:
         return SchedulerStateError(
             f"node {name!r}: emit() in on_stop, or after the run has ended, cannot be delivered; send last messages "

@@ -233,8 +233,10 @@ cdef class RunRules(Rules):
         return None
 
     cdef bint works_unheard(self, NodeState* state, Cell cell) noexcept:
-        """Has a node with nobody left to send to not ended, although it is to?"""
+        """Has a node with nobody left to send to not ended, although it is to, and nothing makes it?"""
         if self.engine.dispatch.phase != RUNNING or state.running > 0 or state.masks & STOPPED:
+            return False
+        if state.pending & HAS_ROOM:        # it does in its next turn, which no worker has begun yet
             return False
         return cell.unheard() and (cell.ends_with_outputs or cell.source is not None)
 

@@ -16,6 +16,7 @@ from graphflow.core.call cimport Call, new_call
 from graphflow.core.cell cimport Cell, Turn
 from graphflow.core.context cimport Context, here
 from graphflow.core.faults cimport prepare_letters
+from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Inlet, close_within
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
@@ -230,6 +231,8 @@ cdef class StagedCell(Cell):
             while True:
                 value = next(generator) if thrown is None else generator.throw(thrown)
                 thrown = None
+                if self.over:
+                    leave_if_stranded(None)
                 if self.outgrows(call):
                     break
                 try:

@@ -12,12 +12,13 @@ from libc.stdint cimport int64_t
 from graphflow.core.contents cimport ANSWER_CLOSED, ANSWER_WAIT, CLOSED
 from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
+from graphflow.core.forked cimport closed_error, refuse_forked
 from graphflow.core.intake cimport CheckedQueue, is_control
 from graphflow.core.plants cimport planted
 from graphflow.core.policy cimport POLICY_BLOCK, VERDICT_BLOCKED, VERDICT_OK
 from graphflow.core.waiter cimport MOVED, SHUT, WAITING, Waiter, new_waiter
 
-from graphflow.errors import EdgeClosed, SchedulerStateError
+from graphflow.errors import SchedulerStateError
 
 
 cdef class WaitingQueue(CheckedQueue):
@@ -85,7 +86,7 @@ cdef class WaitingQueue(CheckedQueue):
             if item is not None:
                 return item
             if waiter.wait.state == SHUT:
-                raise EdgeClosed(f"{self.id} is closed and empty")
+                raise closed_error(self, " and empty")
             try:
                 self.sleep(waiter, timeout, until)
             except BaseException:
@@ -102,7 +103,8 @@ cdef class WaitingQueue(CheckedQueue):
     # ======================================================================================== both
 
     cdef int sleep(self, Waiter waiter, int64_t timeout, int64_t until) except -1:
-        """Park until rung or out of time. Where items may expire, wake when the oldest does and make its room known."""
+        """Park until rung or out of time. Where items may expire, wake when the oldest does and make its room known.
+        SchedulerStateError in a child that a signal handler has forked meanwhile."""
         cdef int64_t rest
         cdef int64_t expiry
         while True:
@@ -110,9 +112,9 @@ cdef class WaitingQueue(CheckedQueue):
             expiry = self.expiry_wait_ns() if self.ttl_ns > 0 else -1
             if expiry < 0 or (0 <= rest <= expiry):
                 waiter.park(rest)
-                return 0
+                return refuse_forked(self)
             if waiter.park(expiry):
-                return 0
+                return refuse_forked(self)
             self.expire_now()
 
     cdef int refuse_to_wait(self, str call, str instead) except -1:

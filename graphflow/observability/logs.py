@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import traceback
 import weakref
 from collections import deque
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphflow.brief import brief
 from graphflow.core.current import current_hook
+from graphflow.forks import new_lock
 
 if TYPE_CHECKING:
     from pythonjsonlogger.json import JsonFormatter
@@ -81,7 +81,7 @@ class RecentLogs(logging.Handler):
             raise ValueError(f"capacity must be a whole number of records, 1 or more, not {capacity!r}")
         super().__init__(level)
         self._kept: deque[dict[str, Any]] = deque(maxlen=capacity)
-        self._guard = threading.Lock()
+        self._guard = new_lock()
         self.addFilter(ContextFilter())
         _all.add(self)
 

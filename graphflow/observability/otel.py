@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
 from graphflow.errors import SchedulerStateError
+from graphflow.forks import new_lock
 from graphflow.observability.readings import EDGE, NODE, SCHEDULER, Reading
 from graphflow.scheduler import Scheduler
 from graphflow.snapshot import Distribution, Snapshot
@@ -69,7 +69,7 @@ class Instrumentation:
     ) -> None:
         self.closed: bool = False
         self._scheduler = weakref.ref(scheduler)
-        self._guard = threading.Lock()  # guards the next two
+        self._guard = new_lock()  # guards the next two
         self._snapshot: Snapshot | None = None
         self._served: set[str] = set()  # instruments that have read it
         self._traces = tracer_provider is not None

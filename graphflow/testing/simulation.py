@@ -6,7 +6,6 @@ import gc
 import hashlib
 import inspect
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from graphflow.core.baton import Abandoned, Actor, Baton, acting
 from graphflow.core.message import set_stamp_clock
 from graphflow.core.traceid import set_id_source
 from graphflow.errors import EdgeClosed, GraphValidationError, SchedulerStateError
+from graphflow.forks import new_lock
 from graphflow.node import Node
 from graphflow.scheduler import Scheduler, _live
 from graphflow.settings import is_async
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 Graph = Subgraph | Node | Iterable[Subgraph | Node]
 
-_one_at_a_time = threading.Lock()  # trace ids and timestamps are the process's
+_one_at_a_time = new_lock()  # trace ids and timestamps are the process's
 _FOR_EVER_S = 1e6  # of virtual time: a drain that takes as long hangs
 
 

@@ -55,8 +55,6 @@ def observed(request: pytest.FixtureRequest) -> Iterator[str]:
     if "logs" in request.param:
         logger.setLevel(logging.DEBUG)
     yield request.param
-    if "logs" in request.param:  # the keeper says so right after it has let the waiting go on
-        until(lambda: "run_ended" in [record["event"] for record in recent.records()])
     logger.setLevel(before)
     logger.removeHandler(recent)
     told = [record["event"] for record in recent.records()]

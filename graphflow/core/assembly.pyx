@@ -51,6 +51,7 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
     cell.errors = []
     cell.outbox_limit = config.outbox_limit
     cell.error_policy = policy
+    cell.sends_letters = policy.final.kind == "dead_letter"
     cell.may_emit = True
     cell.on_message = hooks.on_message
     if config.metrics:
@@ -88,7 +89,10 @@ cdef StagedCell make_staged(NodeState* state, object node, object policy, bint o
     cell.random = random
     state.limit = node.max_concurrency
     state.book.kept = True
-    if node.ordered:
+    state.book.most = state.limit
+    if not node.ordered:
+        state.book.spare = policy.max_waiting
+    else:
         state.book.window = state.limit
         state.book.places = <CallState**>PyMem_Calloc(state.limit, sizeof(CallState*))
         if state.book.places == NULL:

@@ -112,7 +112,7 @@ cdef class Handler(Faults):
         """Handle up to `quantum` control messages of one input; returns how many."""
         cdef int done = 0
         cdef object item
-        while done < quantum and self.control_outbox == 0:
+        while done < quantum and self.control_outbox == 0 and not self.full_for_letters():
             item = inlet.edge.take_lane(True)
             if item is None:
                 return done
@@ -287,6 +287,7 @@ cdef class Handler(Faults):
             if suspended is None:
                 continue
             self.abandoned += suspended.message is not None
+            self.closed_early += 1
             self.let_go(suspended)
             try:
                 suspended.generator.close()

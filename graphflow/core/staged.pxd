@@ -17,6 +17,8 @@ cdef class StagedCell(Cell):
     cdef bint claim(self, Inlet inlet, object item, int level) except -1
     cdef int open_call(self, Call call, InletState* inlet) except -1
     cdef bint begin(self, Call call) except -1
+    cdef bint resume(self, Call call) except -1
+    cdef int give_up(self, Call call) except -1
     cdef int attempt_begins(self, Call call) except -1
     cdef int attempt_ends(self, Call call, object error) except -1
     cdef int attempt_succeeded(self, Call call) except -1
@@ -33,7 +35,7 @@ cdef class StagedCell(Cell):
     cdef bint attempt_ends_in(self, Call call, object error) except -1
     cdef int try_or_give_up(self, Call call, object error) except -1
     cdef bint tries_again(self, Call call) except -1
-    cdef int back_off(self, Call call, object error) except -1
+    cdef bint back_off(self, Call call, object error) except -1
     cdef int end_call(self, Call call) except -1
     cdef int let_leave(self) except -1
     cdef int flush_and_leave(self) except -1

@@ -40,6 +40,6 @@ class NodeBase:
     buffered: int
     """Messages that the node has taken and still holds, such as rows it has not written; 0 unless the node sets it.
 
-    What is left when the run has ended is in the report (`held_back`), which then is not complete. It is the node's own:
-    nothing but the node changes it, also between two runs.
+    What is left when the run has ended is in the report (`held_back`), which then is not complete. It is the node's
+    own: nothing but the node changes it, also between two runs.
     """

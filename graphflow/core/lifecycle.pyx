@@ -340,6 +340,8 @@ cdef class Lifecycle(Rests):
             timer = self.timers.pop_due(now)
         if self.phase == DRAINING and now >= self.drain_deadline_ns:
             self.timed_out = True
+            self.drain_deadline_ns = 0      # no rest ends in time any more
+            self.cut_rests_short()
             self.begin_stop()
         if self.phase == STARTING and now >= self.drain_deadline_ns:
             self.begin_stop()       # an on_start does not return: the nodes that did start get their on_stop

@@ -40,3 +40,4 @@ cdef class StagedCell(Cell):
     cdef int let_leave(self) except -1
     cdef int flush_and_leave(self) except -1
     cdef int abandon_calls(self) except -1
+    cdef int abandon(self, Call call) except -1

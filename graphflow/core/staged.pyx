@@ -463,16 +463,24 @@ cdef class StagedCell(Cell):
         return Cell.stop_hook(self)
 
     cdef int abandon_calls(self) except -1:
-        """Give up the calls that rest; they count as abandoned."""
+        """Give up the calls that rest: by their policy where a drain has run out of time, unless the run is over; else
+        they count as abandoned."""
         cdef CallState* rested = self.dispatch.take_rested(self.state, True)
         while rested != NULL:
-            add(self.abandoned, (<Call>rested.call).message is not None)
-            add(self.cut_short, (<Call>rested.call).message is not None)
-            (<Call>rested.call).resting = False
-            self.forget(<Call>rested.call, 0)
-            self.end_call(<Call>rested.call)
+            if rested.cut and not self.over:
+                self.give_up(<Call>rested.call)
+            else:
+                self.abandon(<Call>rested.call)
             rested = self.dispatch.take_rested(self.state, True)
         return 0
+
+    cdef int abandon(self, Call call) except -1:
+        """A call that rests is not gone on with."""
+        add(self.abandoned, call.message is not None)
+        add(self.cut_short, call.message is not None)
+        call.resting = False
+        self.forget(call, 0)
+        return self.end_call(call)
 
     def hooks_inside(self):
         """The calls that run now; else what a life-cycle hook or a source does there alone."""

@@ -30,6 +30,10 @@ class Send(Node):
         self.tries = 0
 
     def on_message(self, port: str, msg: Message) -> Any:
+        if msg.payload == "fill":
+            self.emit("out", 1)
+            self.emit("out", 2)
+            return
         self.tries += 1
         raise ConnectionError(msg.payload)
 
@@ -76,6 +80,25 @@ def test_a_drain_that_ends_before_the_next_attempt_applies_then(kind: type[Send]
     assert "1 not tried again in send" in str(report)
     state = scheduler.snapshot().nodes["send"]
     assert (state.dead_lettered, state.failed, state.abandoned, state.held) == (1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_then_is_applied_when_the_time_is_up_to_what_waited_for_room_until_then(kind: type[Send]) -> None:
+    """Nobody reads "out", so the node is given nothing but control before the drain has run out of time."""
+
+    node = kind(ErrorPolicy.retry(2, 3600, max_backoff_s=3600, then=DEAD), 2, ordered=False)
+    node.outputs = Node("ports", outputs=("dead", "out")).outputs
+    graph = Subgraph.from_nodes("g", [node])
+    graph.expose_input("in", "send:in")
+    graph.expose_output("out", "send:out", capacity=1)
+    graph.expose_output("dead", "send:dead")
+    scheduler = scheduler_of(graph)
+    with scheduler:
+        scheduler.input("in").put_many(["a", "fill"])
+        until(lambda: scheduler.snapshot().nodes["send"].held == 1 and scheduler.snapshot().nodes["send"].outbox == 1)
+        report = scheduler.shutdown(timeout=1.0)
+    assert [message.payload.message.payload for message in scheduler.output("dead")] == ["a"]
+    assert report.backing_off == {"send": 1}
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -17,7 +17,8 @@
 #   C5  The retry timer is armed for the first of the resting, or HAS_RETRY is pending, or the node has been stopped.
 #   C6  Where there is no window (`ordered = False`) calls in backoff let others pass. Of `open` calls `waiting` back off,
 #       `spare` of which take no place: open - min(waiting, spare) <= most. A worker inside has one call at most, so this
-#       holds too when one is taken up again. So at most `most + spare` back off. A tick waits for a tick in backoff.
+#       holds too when one is taken up again; none is while there are streams (C8), which no worker is at. So at most
+#       `most + spare` back off. A tick waits for a tick in backoff.
 #   C7  No more than `most` ended calls wait for the one who is leaving before their node takes something new, whatever
 #       it takes so long for: what they keep is bounded, dead letters included.
 #   C8  A call that has more to send than may be kept is `outgrown`: no worker is at it. In the window it is in `streams`

@@ -315,6 +315,7 @@ cdef class StagedCell(Cell):
             if not call.waiting:
                 continue
             call.waiting = False
+            self.closed_early += 1
             add(self.abandoned, call.message is not None)
             generator, call.generator, call.unsent = call.generator, None, None
             try:
@@ -494,7 +495,10 @@ cdef class StagedCell(Cell):
         return calls or Cell.hooks_inside(self)
 
     def never_retried(self):
-        return self.cut_short + self.count_held()
+        cdef int64_t resting = 0
+        for call in list(self.open_calls):
+            resting += (<Call>call).resting and (<Call>call).message is not None
+        return self.cut_short + resting
 
     cdef int64_t count_held(self) except -1:
         """Messages that rest before another attempt, or wait for their turn to leave."""

@@ -133,7 +133,7 @@ class World:
 def most_waiting(node: Member, edges: int) -> int:
     """How many copies of what a member emits can be in its outbox, or be kept by handlers that have not returned: those
     of a data message, of a control message, and, where it works on several at once, of each and of each that leaves."""
-    return edges * (2 if node.kind not in ("concurrent", "unordered") else 2 * node.max_concurrency + 3)
+    return edges * (2 if node.max_concurrency == 1 else 2 * node.max_concurrency + 3)
 
 
 def came_from(route: Route) -> str:

@@ -14,6 +14,10 @@ Kind = Literal["continue", "retry", "dead_letter", "stop_node", "stop_graph"]
 
 _ATTEMPTS_MAX = 1_000_000
 
+# Messages in backoff that hold no place: where nothing is said, and at most.
+_WAITING = 1024
+_WAITING_MAX = 1_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorPolicy:
@@ -45,6 +49,10 @@ class ErrorPolicy:
     """Of a retry: what applies when no attempt is left; None: CONTINUE."""
     port: str | None = None
     """Of a dead letter: the output port."""
+    holds_place: bool = True
+    """Of a retry, in a node with `ordered = False`: a message in backoff takes one of the `max_concurrency` places."""
+    max_waiting: int = 0
+    """Of a retry with `holds_place=False`: messages in backoff that take no place; each beyond them takes one."""
 
     @classmethod
     def retry(
@@ -55,6 +63,8 @@ class ErrorPolicy:
         max_backoff_s: float = 30.0,
         jitter: float = 0.5,
         then: ErrorPolicy | None = None,
+        holds_place: bool = True,
+        max_waiting: int | None = None,
     ) -> ErrorPolicy:
         """Call the handler again, `attempts` times in all; then the message counts as failed and `then` applies.
 
@@ -62,7 +72,11 @@ class ErrorPolicy:
         `jitter` times as long again, drawn at random. Meanwhile it takes control messages but no data, and holds no
         worker. What a failed attempt emitted is discarded: emissions are kept until the handler has returned, and
         `emit` answers OK. A generator that yields more than `outbox_limit` begins to send, and is not tried again.
-        `then` is any policy but another retry, CONTINUE if None.
+        `then` is any policy but another retry, CONTINUE if None. When a drain's time ends before the next attempt,
+        `then` applies at once, and the report names the node (`backing_off`).
+
+        In a node with `ordered = False` other messages pass the one in backoff, which holds one of `max_concurrency`
+        places. With `holds_place=False` up to `max_waiting` of them (1024 if None) hold none, and each beyond that one.
 
         Raises TypeError or ValueError naming the argument.
         """
@@ -77,7 +91,10 @@ class ErrorPolicy:
             raise TypeError(f"then must be an ErrorPolicy or None, not {then!r}")
         if then is not None and then.kind == "retry":
             raise ValueError("then must not be another retry: give this one more attempts")
-        return cls("retry", attempts, backoff, longest, float(jitter), then)
+        waiting = _places_beside(holds_place, max_waiting)
+        return cls(
+            "retry", attempts, backoff, longest, float(jitter), then, holds_place=holds_place, max_waiting=waiting
+        )
 
     @classmethod
     def dead_letter(cls, port: str) -> ErrorPolicy:
@@ -100,6 +117,17 @@ class ErrorPolicy:
         """Seconds to rest after that many failed attempts; `drawn` is a random number from 0 to 1."""
         rest: float = min(self.max_backoff_s, self.backoff_s * 2.0 ** min(failures - 1, 64))
         return rest * (1 + self.jitter * drawn)
+
+
+def _places_beside(holds_place: object, max_waiting: int | None) -> int:
+    """How many messages in backoff take no place."""
+    if not isinstance(holds_place, bool):
+        raise TypeError(f"holds_place must be True or False, not {holds_place!r}")
+    if max_waiting is not None:
+        whole("max_waiting", max_waiting, 1, _WAITING_MAX)
+        if holds_place:
+            raise ValueError(f"max_waiting={max_waiting} bounds what holds no place: give holds_place=False with it")
+    return 0 if holds_place else _WAITING if max_waiting is None else max_waiting
 
 
 ErrorPolicy.CONTINUE = ErrorPolicy("continue")

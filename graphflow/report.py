@@ -14,8 +14,8 @@ class ShutdownReport:
     """
 
     complete: bool
-    """Nothing was left behind: what was accepted was handled or is counted under a reason, and every hook returned. No
-    drain that was asked for or had begun was cut short."""
+    """Nothing was left behind: what was accepted was handled or is counted under a reason, every hook returned, and no
+    node held anything. No drain that was asked for or had begun, and no rest before another attempt, was cut short."""
     timed_out: bool
     """The stop ran out of time."""
     reason: str
@@ -33,6 +33,12 @@ class ShutdownReport:
     abandoned_tasks: tuple[str, ...] = ()
     """Tasks that async hooks had started on the scheduler's event loop, and that had not ended when they were cancelled
     and the time was up, by name."""
+    held_back: Mapping[str, int] = field(default_factory=dict)
+    """What nodes held when the run had ended, by path, no zeros: what they say (`Node.buffered`), payloads of a batch
+    that was not sent, and one for each generator or coroutine that was closed before its end."""
+    backing_off: Mapping[str, int] = field(default_factory=dict)
+    """Messages that were to be tried again and for which the stop left no time, by path of the node, no zeros. Under a
+    drain their policy's `then` was applied; else they count as abandoned."""
 
     def __str__(self) -> str:
         """The report in a few lines, the empty parts left out."""
@@ -45,4 +51,6 @@ class ShutdownReport:
         lines += [f"  source {node} failed" for node in self.failed_sources]
         lines += [f"  {node} never returned from its hook" for node in self.abandoned]
         lines += [f"  {task} did not end when it was cancelled" for task in self.abandoned_tasks]
+        lines += [f"  {count} held back in {node}" for node, count in self.held_back.items()]
+        lines += [f"  {count} not tried again in {node}" for node, count in self.backing_off.items()]
         return "\n".join(lines)

@@ -299,7 +299,9 @@ class Run:
         cells = engine.cells
         cut = engine.undrained and (self._drains or engine.asked_to_drain)
         tasks = self._refusing()
-        left = undelivered or abandoned or tasks or cut or engine.timed_out
+        held_back = _by_path({cell.path: cell.held_back() for cell in cells})
+        backing_off = _by_path({cell.path: cell.never_retried() for cell in cells})
+        left = undelivered or abandoned or tasks or cut or engine.timed_out or held_back or backing_off
         return ShutdownReport(
             complete=not left and not any(cell.abandoned for cell in cells),
             timed_out=engine.timed_out,
@@ -310,6 +312,8 @@ class Run:
             failed_sources=tuple(cell.path for cell in cells if cell.source_failed),
             abandoned=abandoned,
             abandoned_tasks=tasks,
+            held_back=held_back,
+            backing_off=backing_off,
         )
 
     def outcome(self) -> ShutdownReport:
@@ -333,3 +337,8 @@ def _orphan_all() -> None:
 
 
 os.register_at_fork(after_in_child=_orphan_all)
+
+
+def _by_path(counts: dict[str, int]) -> dict[str, int]:
+    """The counts without the zeros."""
+    return {path: count for path, count in counts.items() if count}

@@ -114,4 +114,11 @@ def _check_error_policy(name: str, node: Node) -> list[ValidationIssue]:
     if not isinstance(policy, ErrorPolicy):
         allowed = "an ErrorPolicy, or None for the scheduler's"
         return [error("BAD_ERROR_POLICY", f"node {name!r}: error_policy must be {allowed}, not {policy!r}")]
-    return check_dead_letter_port(name, node, policy)
+    return [*_check_place(name, node, policy), *check_dead_letter_port(name, node, policy)]
+
+
+def _check_place(name: str, node: Node, policy: ErrorPolicy) -> Iterator[ValidationIssue]:
+    if not policy.holds_place and node.ordered:
+        advice = "set ordered = False, or leave holds_place out"
+        message = f"holds_place=False lets messages pass one in backoff, but the node keeps their order; {advice}"
+        yield error("BAD_ERROR_POLICY", f"node {name!r}: {message}")

@@ -144,10 +144,12 @@ class NodeSnapshot:
     busy_s: float
     """Seconds spent inside it, by all workers together, what is still running included; a coroutine counts while it
     awaits."""
+    buffered: int
+    """Messages it holds, by its own account (`Node.buffered`), or in a batch that is not full; they were handled."""
     outbox: int
     """Messages it emitted that found no room yet."""
     outbox_limit: int
-    """The most that `outbox` may be."""
+    """The most that `outbox` may be, but for a dead letter of each message that it is at."""
     last_error: str | None
     """Type of the latest error that was kept, or None."""
     handler_time: Distribution | None

@@ -24,6 +24,8 @@ def report_text(report: ShutdownReport) -> str:
         ("errors", _listing(report.error_counts)),
         ("failed sources", ", ".join(report.failed_sources) or "none"),
         ("abandoned", ", ".join(report.abandoned) or "none"),
+        ("held back", _listing(report.held_back)),
+        ("backing off", _listing(report.backing_off)),
     ]
     return "\n".join(f"  {name:<15} {value}" for name, value in rows)
 

@@ -128,6 +128,7 @@ class SQLiteWriter(Node):
             return
         rows: list[Any] = getattr(self._batch, port)
         rows.append(msg.payload)
+        self.buffered = len(self._batch)  # rows that stay behind are in the report
         while len(self._batch) >= self._batch_rows:
             try:
                 self._write()
@@ -164,3 +165,4 @@ class SQLiteWriter(Node):
         self.flights_stored += len(self._batch.flights)
         self.rejects_stored += len(self._batch.rejects)
         self._batch = Batch()
+        self.buffered = 0

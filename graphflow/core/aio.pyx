@@ -117,6 +117,7 @@ async def handle(Flight flight):
         if flight.given_up(error):
             cell.attempt_ends(call, error)
             add(cell.abandoned, call.message is not None)
+            cell.closed_early += 1
             cell.forget(call, 0)
             cell.end_call(call)
         elif cell.attempt_ends_in(call, error):
@@ -158,6 +159,7 @@ async def drain(Flight flight):
         flight.check_doom()
         await take(flight, cell.hooks.on_drain())
     except BaseException as error:
+        cell.closed_early += flight.given_up(error)
         await settle(flight, error, False)
     try:
         cell.keep_variables()

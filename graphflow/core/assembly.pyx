@@ -52,6 +52,7 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
     cell.errors = []
     cell.outbox_limit = config.outbox_limit
     cell.error_policy = policy
+    cell.sends_letters = policy.final.kind == "dead_letter"
     cell.may_emit = True
     cell.variables = PyContext_New()
     cell.shared = state.limit > 1 or on_loop
@@ -91,7 +92,10 @@ cdef StagedCell make_staged(NodeState* state, object node, object policy, bint o
     cell.random = random
     state.limit = node.max_concurrency
     state.book.kept = True
-    if node.ordered:
+    state.book.most = state.limit
+    if not node.ordered:
+        state.book.spare = policy.max_waiting
+    else:
         state.book.window = state.limit
         state.book.places = <CallState**>PyMem_Calloc(state.limit, sizeof(CallState*))
         if state.book.places == NULL:

@@ -16,6 +16,7 @@ cdef class Call:
     cdef bint carries           # it is handled in the context that the message brings
     cdef int attempts           # begun so far
     cdef bint resting           # between two of them
+    cdef object error           # while it rests: what the attempt before raised, its frames emptied
     cdef bint stages            # what it emits is kept until it has ended
     cdef bint outgrown          # it has more to send than may be kept: not tried again any more
     cdef bint waiting           # outgrown, and no worker is at it

@@ -13,6 +13,7 @@ cdef Call new_call(str hook, Message message, str port, int level, bint stages):
     call.state.call = <void*>call
     call.state.level = level
     call.state.place = -1
+    call.state.tick = message is None
     call.hook = hook
     call.message = call.seen = message
     call.port = port

@@ -8,7 +8,7 @@ cdef class Calls(Lifecycle):
     cdef void claim_done(self, NodeState* node) noexcept
     cdef bint end_call(self, NodeState* node, CallState* call, bint control) noexcept
     cdef CallState* next_leaver(self, NodeState* node) noexcept
-    cdef void rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept
+    cdef bint rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept
     cdef CallState* take_rested(self, NodeState* node, bint any_time) noexcept
 
     cdef void outgrow(self, NodeState* node, CallState* call) noexcept
@@ -20,4 +20,3 @@ cdef class Calls(Lifecycle):
     cdef void end_stream(self, NodeState* node, CallState* call) noexcept nogil
     cdef void show_streams(self, NodeState* node) noexcept nogil
     cdef void add_leaver(self, NodeState* node, CallState* call) noexcept nogil
-    cdef void show_rest(self, NodeState* node) noexcept nogil

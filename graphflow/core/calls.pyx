@@ -9,12 +9,18 @@
 #       node, so that places are given in the order in which the edge gave the messages.
 #   C2  `places` holds the calls from `gone` to `given`, at most `window` of them. A call goes (to the leavers) when
 #       it has ended and its place is `gone`: in the order of the places. Calls outside the window (control, and all
-#       of a node with `ordered = False`) go as they end.
-#   C3  Control has no window: `control_open` lets one control call be open, so control leaves in order too.
+#       of a node with `ordered = False`) go as they end. While one backs off its node takes no data, so order holds.
+#   C3  Control has no window: `control_open` lets one control call be open, in backoff too, so control leaves in order.
 #   C4  One worker at a time is `leaving`: it alone touches the node's outlets and outbox. If there are leavers,
 #       somebody is leaving: end_call() gives the role to exactly one caller while nobody has it, and whoever finds no
 #       leaver more gives it up in the same section.
 #   C5  The retry timer is armed for the first of the resting, or HAS_RETRY is pending, or the node has been stopped.
+#   C6  Where there is no window (`ordered = False`) calls in backoff let others pass. Of `open` calls `waiting` back off,
+#       `spare` of which take no place: open - min(waiting, spare) <= most. A worker inside has one call at most, so this
+#       holds too when one is taken up again; none is while there are streams (C8), which no worker is at. So at most
+#       `most + spare` back off. A tick waits for a tick in backoff.
+#   C7  No more than `most` ended calls wait for the one who is leaving before their node takes something new, whatever
+#       it takes so long for: what they keep is bounded, dead letters included.
 #   C8  A call that has more to send than may be kept is `outgrown`: no worker is at it. In the window it is in `streams`
 #       if and only if its place is `gone`, outside the window from the start; end_call() looks at the next in the section
 #       in which the place before it goes, so its turn cannot be missed. While there are streams HAS_HELD is pending: the
@@ -24,7 +30,8 @@
 # Races thought of: two calls end at once (the second finds `leaving` set, and its call is on the list that the first
 # looks at again before it gives the role up); a call ends while another worker empties the outbox (the flush holds the
 # same role and hands on what it finds); the node is stopped while calls rest (abandoned by its stop hook, or after the
-# run); a call backs off after the stop has begun (no timer is armed, it is abandoned).
+# run); a call backs off after the stop has begun (no timer is armed, it is abandoned); two workers are sent to the same
+# rested call (the second finds none that is due, and the timer is armed again). The drain's end is in rests.pyx.
 
 from libc.stdint cimport int64_t
 
@@ -32,13 +39,10 @@ from graphflow.core.lifecycle cimport Lifecycle
 from graphflow.core.lock cimport acquire, poke
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,
-    DRAINING,
     HAS_HELD,
-    HAS_RETRY,
     LANE_LEVEL,
     OUTBOX,
     PAUSED,
-    STOPPED,
     CallBook,
     CallState,
     InletState,
@@ -61,6 +65,8 @@ cdef class Calls(Lifecycle):
             call.place = book.given
             book.places[call.place % book.window] = call
             book.given += 1
+        else:
+            book.open += 1
         book.claiming = False
         if inlet != NULL:
             self.list_inlet(inlet, control)
@@ -85,6 +91,8 @@ cdef class Calls(Lifecycle):
             self.end_stream(node, call)
         if control:
             book.control_open = False
+        elif call.place < 0:
+            book.open -= 1
         if call.place < 0:
             self.add_leaver(node, call)
         while book.gone < book.given:
@@ -112,8 +120,10 @@ cdef class Calls(Lifecycle):
         call = book.leavers
         if call != NULL:
             book.leavers = call.next
+            book.leaver_count -= 1
         else:
             book.leaving = False
+        if call == NULL or book.leaver_count == book.most - 1:      # the node takes something new again (C7)
             self.refresh(node)
         self.unlock()
         return call
@@ -126,21 +136,24 @@ cdef class Calls(Lifecycle):
         else:
             node.book.last_leaver.next = call
         node.book.last_leaver = call
+        node.book.leaver_count += 1
 
     # ======================================================================================== backoff
 
-    cdef void rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept:
-        """A call failed and is to be tried again at `due_ns`."""
-        cdef CallState** link = &node.book.resting
+    cdef bint rest(self, NodeState* node, CallState* call, int64_t due_ns) noexcept:
+        """A call failed and is to be tried again at `due_ns`; False if the drain will be over by then."""
+        cdef bint lasts
         acquire(self.mu)
-        call.due_ns = due_ns
-        while link[0] != NULL and link[0].due_ns <= due_ns:
-            link = &link[0].next
-        call.next = link[0]
-        link[0] = call
-        self.show_rest(node)
-        self.refresh(node)
+        lasts = not self.too_late(due_ns)
+        if lasts:
+            call.due_ns = due_ns
+            self.lay_down(&node.book, call)
+            self.show_rest(node)
+            self.refresh(node)
+        else:
+            self.timed_out = True
         self.unlock()
+        return lasts
 
     cdef CallState* take_rested(self, NodeState* node, bint any_time) noexcept:
         """The first call whose rest is over (or any, to abandon it); NULL if there is none."""
@@ -148,22 +161,13 @@ cdef class Calls(Lifecycle):
         acquire(self.mu)
         call = node.book.resting
         if call != NULL and (any_time or call.due_ns <= self.clock.now_ns()):
-            node.book.resting = call.next
+            self.rouse(&node.book)
         else:
             call = NULL
         self.show_rest(node)
         self.refresh(node)
         self.unlock()
         return call
-
-    cdef void show_rest(self, NodeState* node) noexcept nogil:
-        """Under the lock: arm the timer for the first that rests (C5)."""
-        poke(node.pending, node.pending & ~HAS_RETRY)
-        if node.book.resting == NULL or node.masks & STOPPED or self.phase > DRAINING:
-            self.timers.disarm(&node.retry)
-        else:
-            self.timers.arm(&node.retry, node.book.resting.due_ns)
-            self.wake_keeper(node.book.resting.due_ns)
 
     # ======================================================================================== more than may be kept
 

@@ -134,7 +134,7 @@ cdef class Cell(Handler):
             elif work == TICK_WORK:
                 turn.left -= self.tick()
             elif work == HELD_WORK:
-                turn.left -= self.resume(self.held_control if self.held_control is not None else self.held, quantum)
+                turn.left -= self.drive_within(self.held_control if self.held_control is not None else self.held, quantum)
             elif work == DATA_WORK:
                 turn.left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
             elif work == SOURCE_WORK:
@@ -220,6 +220,15 @@ cdef class Cell(Handler):
         """Copies for an edge that are in nobody's hands yet but this node's."""
         return 0
 
+    def held_back(self):
+        """After the run: what the node holds still, by its own account and in what was suspended when it was closed."""
+        return self.node.buffered + self.closed_early
+
+    def never_retried(self):
+        """After the run: messages that were to be tried again and are not; also those of a node that is stuck inside
+        another, which rest for ever."""
+        return self.cut_short
+
     def counts(self):
         """What became of the messages that edges delivered to the node: exact while nobody is inside."""
         return {
@@ -252,6 +261,7 @@ cdef class Cell(Handler):
         self.variables = self.within = None
         self.abandoned += self.held is not None and self.held.message is not None
         self.abandoned += self.held_control is not None and self.held_control.message is not None
+        self.closed_early += (self.held is not None) + (self.held_control is not None)
         self.current = None
         self.source = None
         self.spans = None

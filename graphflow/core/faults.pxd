@@ -36,3 +36,4 @@ cdef class Faults(Sender):
     cdef int stop_here(self) except -1
 
 cdef list prepare_letters(tuple outlets, Message letter)
+cdef object release_frames(object error)

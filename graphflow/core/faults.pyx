@@ -116,10 +116,8 @@ cdef class Faults(Sender):
         return False
 
     cdef bint dead_letter(self, str out, object error, Message message, str port, int attempts) except -1:
-        """Send the message that failed from the port `out`, as an ERROR message; False if it cannot be sent.
-
-        It goes past outbox_limit: the handler that filled the outbox is often the one that failed, and no message is
-        handled before the outbox is empty, so it is one at a time."""
+        """Send the message that failed from the port `out`, as an ERROR message; False if it cannot be sent. It may go
+        past outbox_limit, see sender.pyx."""
         cdef Message letter
         text = "".join(traceback.format_exception(error))
         payload = DeadLetter(message, release_frames(error), text, self.path, port, attempts)

@@ -43,6 +43,8 @@ cdef class Handler(Faults):
     cdef int64_t begun              # hooks, and values of generators, begun so far
     cdef readonly int64_t handled
     cdef readonly int64_t abandoned
+    cdef readonly int64_t cut_short     # messages that were in backoff when the stop left no time for another attempt
+    cdef readonly int64_t closed_early  # generators and coroutines that the stop closed before they had ended
     cdef readonly int64_t in_handler
     cdef readonly int64_t ticks
     cdef readonly bint source_failed
@@ -82,7 +84,7 @@ cdef class Handler(Faults):
     )
     cdef bint is_generator(self, object result, str hook) except -1
     cdef int drive(self, Suspended suspended, int quantum) except -1
-    cdef int resume(self, Suspended suspended, int quantum) except -1
+    cdef int drive_within(self, Suspended suspended, int quantum) except -1
     cdef int let_go(self, Suspended suspended) except -1
     cdef int show_held(self) except -1
     cdef int abandon_held(self) except -1

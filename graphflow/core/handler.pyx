@@ -128,7 +128,7 @@ cdef class Handler(Faults):
         """Handle up to `quantum` control messages of one input; returns how many."""
         cdef int done = 0
         cdef object item
-        while done < quantum and self.control_outbox == 0:
+        while done < quantum and self.control_outbox == 0 and not self.full_for_letters():
             item = inlet.edge.take_lane(True)
             if item is None:
                 return done
@@ -198,7 +198,7 @@ cdef class Handler(Faults):
             return False
         suspended = self.suspend(result, message, port, level, hook, span)
         if self.shared:
-            self.resume(suspended, self.state.batch_left)
+            self.drive_within(suspended, self.state.batch_left)
         else:               # it has begun here, where the context is entered that it goes on in
             self.drive(suspended, self.state.batch_left)
         return True
@@ -236,7 +236,7 @@ cdef class Handler(Faults):
             )
         return False
 
-    cdef int resume(self, Suspended suspended, int quantum) except -1:
+    cdef int drive_within(self, Suspended suspended, int quantum) except -1:
         """Go on with a generator, in the context that is its own."""
         if suspended.variables is None:
             return self.drive(suspended, quantum)
@@ -320,6 +320,7 @@ cdef class Handler(Faults):
             if suspended is None:
                 continue
             self.abandoned += suspended.message is not None
+            self.closed_early += 1
             self.let_go(suspended)
             try:
                 close_within(suspended.generator, suspended.variables)

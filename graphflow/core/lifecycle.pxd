@@ -1,4 +1,4 @@
-from graphflow.core.readiness cimport Readiness
+from graphflow.core.rests cimport Rests
 from graphflow.core.state cimport Group, Hook, NodeState, Timer
 from libc.stdint cimport int64_t
 
@@ -10,7 +10,7 @@ cdef enum Errand:
     TELL            # a phase has begun that the log is to tell of
     WAIT            # nothing now: wait for the keeper's bell, but not past keeper_until_ns
 
-cdef class Lifecycle(Readiness):
+cdef class Lifecycle(Rests):
     # With the GIL (or attached); each takes the lock.
     cdef void begin(self) noexcept
     cdef void hook_done(self, NodeState* node, Hook hook, bint failed) noexcept
@@ -31,6 +31,7 @@ cdef class Lifecycle(Readiness):
     cdef void check_groups(self) noexcept nogil
     cdef bint check(self, Group* group) noexcept nogil
     cdef void begin_drain(self) noexcept nogil
+    cdef void cut_rests_short(self) noexcept nogil
     cdef void begin_stop(self) noexcept nogil
     cdef void next_stop(self) noexcept nogil
     cdef void finish(self) noexcept nogil

@@ -15,8 +15,8 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.lock cimport acquire, poke
 from graphflow.core.plants cimport planted
-from graphflow.core.readiness cimport Readiness
 from graphflow.core.recorder cimport TICK
+from graphflow.core.rests cimport Rests
 from graphflow.core.state cimport (
     DRAIN_HOOK,
     DRAINING,
@@ -39,7 +39,7 @@ from graphflow.core.state cimport (
 from graphflow.core.timers cimport NEVER
 
 
-cdef class Lifecycle(Readiness):
+cdef class Lifecycle(Rests):
     """How a run begins, runs dry and stops."""
 
     # ======================================================================================== starting
@@ -175,6 +175,13 @@ cdef class Lifecycle(Readiness):
             poke(node.poke, 1)
             self.refresh(node)
             self.check_later(node.group)
+        self.cut_rests_short()
+
+    cdef void cut_rests_short(self) noexcept nogil:
+        """Under the lock, while it drains: calls that back off for longer than that are given up now (rests.pyx)."""
+        cdef int index
+        for index in range(self.node_count):
+            self.cut_short(&self.nodes[index])
 
     # ======================================================================================== stopping
 
@@ -197,6 +204,8 @@ cdef class Lifecycle(Readiness):
                 self.begin_drain()
             elif not drain:
                 self.begin_stop()
+            else:
+                self.cut_rests_short()
             self.check_groups()
         elif self.phase == STOPPING:
             self.next_stop()
@@ -331,6 +340,8 @@ cdef class Lifecycle(Readiness):
             timer = self.timers.pop_due(now)
         if self.phase == DRAINING and now >= self.drain_deadline_ns:
             self.timed_out = True
+            self.drain_deadline_ns = 0      # no rest ends in time any more
+            self.cut_rests_short()
             self.begin_stop()
         if self.phase == STARTING and now >= self.drain_deadline_ns:
             self.begin_stop()       # an on_start does not return: the nodes that did start get their on_stop

@@ -36,3 +36,10 @@ class NodeBase:
         asyncio.sleep(), which the end of the run cuts short in produce()); TypeError, ValueError or OverflowError for
         what is no number of seconds.
         """
+
+    buffered: int
+    """Messages that the node has taken and still holds, such as rows it has not written; 0 unless the node sets it.
+
+    What is left when the run has ended is in the report (`held_back`), which then is not complete. It is the node's
+    own: nothing but the node changes it, also between two runs.
+    """

@@ -7,9 +7,12 @@ from graphflow.core.call cimport Call
 from graphflow.core.cell cimport Cell
 from graphflow.core.context cimport Context, here
 from graphflow.core.forked cimport is_stranded
+from graphflow.core.lock cimport peek, poke
 
 from graphflow import amounts
 from graphflow.errors import SchedulerStateError
+
+cdef object MOST_BUFFERED = 2**62
 
 
 cdef class NodeBase:
@@ -68,6 +71,23 @@ cdef class NodeBase:
                 f"node {cell.path!r}: sleep() would hold the event loop, where all its hooks run; await asyncio.sleep()"
             )
         return cell.linger(cell.dispatch.clock.now_ns() + <int64_t>(min(checked, 1e9) * 1e9))
+
+    @property
+    def buffered(self):
+        """Messages that the node has taken and still holds, such as rows it has not written; 0 unless the node sets it.
+
+        What is left when the run has ended is in the report (`held_back`), which then is not complete. It is the node's
+        own: nothing but the node changes it, also between two runs.
+        """
+        return peek(self.holds)
+
+    @buffered.setter
+    def buffered(self, count):
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"buffered must be a number of messages, such as len(rows), not {count!r}")
+        if not 0 <= count <= MOST_BUFFERED:
+            raise ValueError(f"buffered must be from 0 to {MOST_BUFFERED}, not {count!r}")
+        poke(self.holds, <Py_ssize_t>count)
 
 
 cdef object refusal(NodeBase node, Cell cell):

@@ -54,6 +54,12 @@ class Batch(Operator):
     def take(self) -> list[Any]:
         """What has been collected; empty from here on."""
 
+    def count(self) -> int:
+        """How many payloads have been collected."""
+
+    def put_back(self, taken: list[Any]) -> None:
+        """What take() gave could not be sent: it is here still."""
+
     def reset(self) -> None:
         """Before a run: forget the one before."""
 

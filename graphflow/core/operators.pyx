@@ -190,6 +190,14 @@ cdef class Batch(Operator):
         self.collected = []
         return taken
 
+    def count(self):
+        """How many payloads have been collected."""
+        return len(self.collected)
+
+    def put_back(self, taken):
+        """What take() gave could not be sent: it is here still."""
+        self.collected = taken
+
     def reset(self):
         """Before a run: forget the one before."""
         self.collected = []

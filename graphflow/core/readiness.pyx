@@ -187,9 +187,10 @@ cdef class Readiness:
         return bits
 
     cdef int book_allows(self, CallBook* book) noexcept nogil:
-        """The pending bits that the open calls of a node let through: no data while a call is in backoff or the window
-        is full, so order holds."""
+        """The pending bits that the open calls of a node let through: no data while no place is free (C2, C6), and
+        nothing new while too much waits to leave (C7)."""
         cdef int bits = EVERYTHING
+        cdef bint full
         if book.alone:
             return 0
         if book.claiming:
@@ -198,8 +199,16 @@ cdef class Readiness:
             bits &= ~HAS_CONTROL
         if book.leaving:
             bits &= ~(HAS_ROOM | HAS_HELD)
-        if book.resting != NULL or (book.window > 0 and book.given - book.gone >= book.window):
+        if book.window > 0:
+            full = book.resting != NULL or book.given - book.gone >= book.window
+        else:
+            full = book.open - min(book.waiting, book.spare) >= book.most
+        if full or book.leaver_count >= book.most:
             bits &= ~(HAS_DATA | HAS_TICK | HAS_SOURCE)
+        if book.ticks_waiting > 0:
+            bits &= ~HAS_TICK
+        if book.leaver_count >= book.most:
+            bits &= ~(HAS_CONTROL | HAS_RETRY)
         return bits
 
     cdef int level_of(self, NodeState* node, int ready) noexcept nogil:
@@ -387,6 +396,9 @@ cdef class Readiness:
             if node.group != NULL:
                 may_run = node.running < node.limit and self.ready_bits(node, 0) != 0
                 require((node.level >= 0) == may_run, "D1 a node is queued if it may run")
+            if node.book.kept and node.book.window == 0:
+                require(
+                    node.book.open - min(node.book.waiting, node.book.spare) <= node.book.most, "C6 calls in backoff")
         for index in range(self.crew_count):
             queued -= self.crews[index].count
             require(self.crews[index].idle >= 0 and self.crews[index].permits >= 0, "D4 sleepers")

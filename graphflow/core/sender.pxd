@@ -43,6 +43,7 @@ cdef class Sender:
     cdef Py_ssize_t outbox          # deferred data of all outlets
     cdef Py_ssize_t control_outbox
     cdef Py_ssize_t outbox_limit
+    cdef bint sends_letters         # its error policy may send dead letters; fixed
     cdef bint shown_data            # what the dispatcher was last told of the two
     cdef bint shown_control
     cdef Message current            # the message being handled: what is emitted inherits its headers
@@ -57,6 +58,10 @@ cdef class Sender:
         ):
             return VERDICT_OK
         return self.send_on(self.only_outlets, message)
+
+    cdef inline bint full_for_letters(self) noexcept:
+        # Is the outbox so full that another dead letter would pass its bound? Then the node takes no control either.
+        return self.sends_letters and self.outbox + self.control_outbox >= self.outbox_limit
 
     cdef object emit(self, object port, object value)
     cdef object keep(self, Call call, object port, object value)

@@ -6,8 +6,11 @@
 # (show_outbox) until it has gone. The edge was asked, in the section that refused, to tell of room (I5), so the flush
 # cannot be missed. Control has an outbox of its own and goes past deferred data.
 #
-# outbox_limit counts both. It is exact but for one case: an edge that a foreign thread fills between the check and the
-# offer costs one entry more an edge of the port.
+# outbox_limit counts both, and what open calls keep. It is exact but for two cases: an edge that a foreign thread fills
+# between the check and the offer costs one entry more an edge of the port; and a dead letter goes past it, an entry an
+# edge of its port, as the handler that filled the outbox is often the one that failed. While the outbox is full a node
+# that may send letters takes no control either (data it takes none anyway), so that each message under way sends one
+# letter at most: one, and where several are under way (calls.pyx, C7) twice as many as may be and one about control.
 
 import logging
 
@@ -102,15 +105,18 @@ cdef class Sender:
         cdef tuple outlets = self.outlets_of(port)
         cdef Message message = self.as_message(value, call.seen)
         cdef bint control = message.kind == KIND_CONTROL
-        cdef Py_ssize_t waiting = peek(self.outbox) + peek(self.control_outbox) + peek(self.kept)
         cdef list copies = prepare_all(outlets, message)
-        if waiting + len(outlets) > self.outbox_limit:
+        cdef Py_ssize_t wanted = len(outlets)
+        cdef Py_ssize_t waiting
+        add(self.kept, wanted)      # first: other calls of the node may emit at the same time
+        waiting = peek(self.outbox) + peek(self.control_outbox) + peek(self.kept)
+        if waiting > self.outbox_limit:
+            add(self.kept, -wanted)
             raise BackpressureError(
-                f"node {self.path!r}: it keeps {waiting} messages for handlers that have not returned yet, and "
-                f"outbox_limit is {self.outbox_limit}; emit less in one call, or raise the limit"
+                f"node {self.path!r}: it keeps {waiting - wanted} messages for handlers that have not returned yet, "
+                f"and outbox_limit is {self.outbox_limit}; emit less in one call, or raise the limit"
             )
         call.kept.append((outlets, copies, control))
-        add(self.kept, <Py_ssize_t>len(outlets))
         return put_result(VERDICT_OK)
 
     cdef int forget(self, Call call, Py_ssize_t before) except -1:
@@ -123,14 +129,16 @@ cdef class Sender:
         return 0
 
     cdef int hand_on(self, Call call) except -1:
-        """Send what a call has emitted. Only the worker that is leaving may (C4)."""
+        """Send what a call has emitted. Only the worker that is leaving may (C4). Each copy counts as kept until it is
+        somewhere else, so that no other call takes its room meanwhile."""
         cdef Outlet outlet
         cdef bint control
-        cdef list leaving = call.kept[:]
-        self.forget(call, 0)        # before they may be in the outbox, where they count as well
+        cdef list leaving = call.kept
+        call.kept = []
         for outlets, copies, control in leaving:
             for outlet, held in zip(<tuple>outlets, <list>copies):
                 self.deliver(outlet, held, control)
+                add(self.kept, -1)
         return self.show_outbox()
 
     # ======================================================================================== sending at once
@@ -266,7 +274,7 @@ cdef class Sender:
     cdef int show_outbox(self) except -1:
         """Tell the dispatcher when the outbox has become empty or is not any more."""
         cdef bint data = self.outbox > 0
-        cdef bint control = self.control_outbox > 0
+        cdef bint control = self.control_outbox > 0 or self.full_for_letters()
         cdef Outlet outlet
         cdef int level = 0
         cdef int64_t expiry

@@ -176,6 +176,8 @@ cdef class RunRules(Rules):
             state = &self.engine.dispatch.nodes[index]
             if state.running > state.limit:
                 return f"node {self.path(index)}: {state.running} workers are inside, {state.limit} may be"
+            if state.book.window == 0 and state.book.open - min(state.book.waiting, state.book.spare) > state.limit:
+                return f"node {self.path(index)}: of {state.book.open} calls {state.book.waiting} back off, too many"
         for index, link in enumerate(self.engine.links):
             edge = link.edge
             depth = edge.data.count

@@ -19,6 +19,8 @@ cdef class StagedCell(Cell):
     cdef bint begin(self, Call call) except -1
     cdef object enter_call(self, Call call)
     cdef int attempt(self, Call call) except -1
+    cdef bint resume(self, Call call) except -1
+    cdef int give_up(self, Call call) except -1
     cdef int attempt_begins(self, Call call) except -1
     cdef int attempt_ends(self, Call call, object error) except -1
     cdef int attempt_succeeded(self, Call call) except -1
@@ -36,8 +38,9 @@ cdef class StagedCell(Cell):
     cdef bint attempt_ends_in(self, Call call, object error) except -1
     cdef int try_or_give_up(self, Call call, object error) except -1
     cdef bint tries_again(self, Call call) except -1
-    cdef int back_off(self, Call call, object error) except -1
+    cdef bint back_off(self, Call call, object error) except -1
     cdef int end_call(self, Call call) except -1
     cdef int let_leave(self) except -1
     cdef int flush_and_leave(self) except -1
     cdef int abandon_calls(self) except -1
+    cdef int abandon(self, Call call) except -1

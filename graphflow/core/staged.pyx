@@ -15,7 +15,7 @@ from libc.stdint cimport int64_t
 from graphflow.core.call cimport Call, new_call
 from graphflow.core.cell cimport Cell, Turn
 from graphflow.core.context cimport Context, here
-from graphflow.core.faults cimport prepare_letters
+from graphflow.core.faults cimport prepare_letters, release_frames
 from graphflow.core.forked cimport leave_if_stranded
 from graphflow.core.handler cimport Inlet, close_within
 from graphflow.core.lock cimport add, peek
@@ -80,7 +80,7 @@ cdef class StagedCell(Cell):
             elif work == RETRY_WORK:
                 rested = self.dispatch.take_rested(self.state, False)
                 turn.lanes_done = rested != NULL and (<Call>rested.call).control
-                turn.carried = rested != NULL and self.begin(<Call>rested.call)
+                turn.carried = rested != NULL and self.resume(<Call>rested.call)
             elif work == DATA_WORK:
                 turn.carried = self.claim_data(<Inlet>self.inlets[inlet.index])
             elif work == SOURCE_WORK:
@@ -100,7 +100,7 @@ cdef class StagedCell(Cell):
         if first != NULL:
             self.stream_within(<Call>first.call)
         else:
-            self.resume(self.held, 1)
+            self.drive_within(self.held, 1)
         self.show_outbox()
         return False
 
@@ -188,8 +188,16 @@ cdef class StagedCell(Cell):
             context.call = NULL
         return 0
 
+    cdef bint resume(self, Call call) except -1:
+        """After a rest: the next attempt, or the end of a call that the drain has cut short."""
+        if not call.state.cut:
+            return self.begin(call)
+        self.give_up(call)
+        return False
+
     cdef int attempt_begins(self, Call call) except -1:
         call.attempts += 1
+        call.error = None
         add(self.begun, 1)
         call.number = self.begun
         call.resting = False
@@ -340,6 +348,7 @@ cdef class StagedCell(Cell):
             if not call.waiting:
                 continue
             call.waiting = False
+            self.closed_early += 1
             add(self.abandoned, call.message is not None)
             generator, call.generator, call.unsent = call.generator, None, None
             try:
@@ -378,8 +387,22 @@ cdef class StagedCell(Cell):
     cdef int try_or_give_up(self, Call call, object error) except -1:
         """After on_error: rest and try again, or give the message up."""
         if self.tries_again(call):
-            return self.back_off(call, error)
+            if self.back_off(call, error):
+                return 0
+            add(self.cut_short, call.message is not None)
         self.stand(call.hook, error, call.seen, call.port, True, call.attempts)
+        return self.end_call(call)
+
+    cdef int give_up(self, Call call) except -1:
+        """The drain leaves no time for another attempt at a call that rests: its error stands."""
+        cdef Context* context = here()
+        context.call = <void*>call      # a dead letter is its own
+        call.resting = False
+        try:
+            add(self.cut_short, call.message is not None)
+            self.stand(call.hook, call.error, call.seen, call.port, True, call.attempts)
+        finally:
+            context.call = NULL
         return self.end_call(call)
 
     cdef bint tries_again(self, Call call) except -1:
@@ -388,19 +411,27 @@ cdef class StagedCell(Cell):
             and not peek(self.state.masks) & STOPPED
         )
 
-    cdef int back_off(self, Call call, object error) except -1:
-        """Let the message rest; no worker is held meanwhile."""
+    cdef bint back_off(self, Call call, object error) except -1:
+        """Let the message rest; no worker is held meanwhile. False if a drain leaves no time for another attempt.
+
+        Once it rests another worker may be at it: what is logged of it then was read before."""
         cdef double rest = self.error_policy.delay_s(call.attempts, self.random())
+        cdef int attempts = call.attempts
+        call.error = release_frames(error)
+        call.resting = True
+        if not self.dispatch.rest(
+            self.state, &call.state,
+            self.dispatch.clock.now_ns() + <int64_t>(min(rest, 1e9) * 1e9),     # 30 years; more would not fit
+        ):
+            call.resting = False
+            return False
         add(self.retries, 1)
         say(
             log, "retry", "node %s: %s raised %s in attempt %d of %d; again in %.3g s",
-            self.path, call.hook, type(error).__name__, call.attempts, self.error_policy.attempts, rest,
-            exc_info=error, hook=call.hook, attempt=call.attempts, **self.about(call.message, call.port),
+            self.path, call.hook, type(error).__name__, attempts, self.error_policy.attempts, rest,
+            exc_info=error, hook=call.hook, attempt=attempts, **self.about(call.message, call.port),
         )
-        call.resting = True
-        rest = min(rest, 1e9)       # 30 years; more would not fit into nanoseconds
-        self.dispatch.rest(self.state, &call.state, self.dispatch.clock.now_ns() + <int64_t>(rest * 1e9))
-        return 0
+        return True
 
     cdef int post(self, tuple outlets, Message letter) except -1:
         """A dead letter leaves in its call's turn, like what the call emitted."""
@@ -466,15 +497,24 @@ cdef class StagedCell(Cell):
         return Cell.stop_hook(self)
 
     cdef int abandon_calls(self) except -1:
-        """Give up the calls that rest; they count as abandoned."""
+        """Give up the calls that rest: by their policy where a drain has run out of time, unless the run is over; else
+        they count as abandoned."""
         cdef CallState* rested = self.dispatch.take_rested(self.state, True)
         while rested != NULL:
-            add(self.abandoned, (<Call>rested.call).message is not None)
-            (<Call>rested.call).resting = False
-            self.forget(<Call>rested.call, 0)
-            self.end_call(<Call>rested.call)
+            if rested.cut and not self.over:
+                self.give_up(<Call>rested.call)
+            else:
+                self.abandon(<Call>rested.call)
             rested = self.dispatch.take_rested(self.state, True)
         return 0
+
+    cdef int abandon(self, Call call) except -1:
+        """A call that rests is not gone on with."""
+        add(self.abandoned, call.message is not None)
+        add(self.cut_short, call.message is not None)
+        call.resting = False
+        self.forget(call, 0)
+        return self.end_call(call)
 
     def hooks_inside(self):
         """The calls that run now; else what a life-cycle hook or a source does there alone."""
@@ -486,6 +526,12 @@ cdef class StagedCell(Cell):
             for call in list(self.open_calls) if (<Call>call).thread != 0
         ]
         return calls or Cell.hooks_inside(self)
+
+    def never_retried(self):
+        cdef int64_t resting = 0
+        for call in list(self.open_calls):
+            resting += (<Call>call).resting and (<Call>call).message is not None
+        return self.cut_short + resting
 
     cdef int64_t count_held(self) except -1:
         """Messages that rest before another attempt, or wait for their turn to leave."""

@@ -81,16 +81,25 @@ cdef struct CallState:
     int level               # of its message
     int64_t place           # in the window, -1 outside it; fixed
     bint ended              # handled or given up: it leaves when everything before it has
-    CallState* next         # of those that leave, or of those that back off
+    CallState* next         # of those that leave
     int64_t due_ns          # of its next attempt
     bint outgrown           # it has more to send than may be kept: it goes on when it is its turn to leave
     bint streaming          # that turn has come: it is in `streams`
     CallState* next_stream
+    CallState* left         # below it in the heap of those that back off
+    CallState* right
+    bint tick               # it is about a tick; fixed
+    bint cut                # the drain leaves no time for another attempt: it is taken from its rest to be given up
 
 cdef struct CallBook:
     # The open calls of a node that runs several at once or tries again. See calls.pyx.
     bint kept               # the node has one; fixed
+    int most                # workers allowed inside; fixed
     int window              # places that may be open, 0: calls leave as they end; fixed
+    int spare               # where there is no window: calls in backoff that take no place of `most`; fixed
+    int open                # where there is no window: calls about data and ticks that have not ended
+    int waiting             # calls about data and ticks that back off
+    int ticks_waiting       # of these, about ticks
     CallState** places      # the calls in the window, by place modulo `window`
     int64_t given           # places given out
     int64_t gone            # of those, the ones whose calls have left or are leaving
@@ -101,7 +110,8 @@ cdef struct CallBook:
     CallState* leavers      # ended, in the order in which they leave
     CallState* last_leaver
     CallState* streams      # outgrown, and free to send at once: the first goes on as HAS_HELD
-    CallState* resting      # in backoff, by the time of their next attempt
+    int leaver_count
+    CallState* resting      # in backoff: a heap, the first is due first
 
 cdef struct Timer:
     int64_t due_ns

@@ -72,7 +72,7 @@ def survey_node(Cell cell):
     cdef int running, doing
     fields = dict.fromkeys(
         ("running", "handled", "failed", "dead_lettered", "in_handler", "held", "abandoned", "errors", "retries",
-         "ticks", "turns", "outbox", "outbox_limit"), 0)
+         "ticks", "turns", "outbox", "outbox_limit", "buffered"), 0)
     fields.update(state="idle", busy_s=0.0, last_error=None, handler_time=None)
     if cell is not None:
         fields.update(cell.counts())
@@ -86,6 +86,7 @@ def survey_node(Cell cell):
         fields.update(
             running=running, turns=turns, busy_s=busy_ns / 1e9, state=STATE_NAMES[doing],
             outbox=peek(cell.outbox) + peek(cell.control_outbox) + peek(cell.kept), outbox_limit=cell.outbox_limit,
+            buffered=cell.node.buffered,
             last_error=type(cell.errors[-1]).__name__ if cell.errors else None,
             handler_time=distribution(&cell.handling.times) if cell.handling != NULL else None,
         )

@@ -114,11 +114,22 @@ class BatchNode(StepNode):
 
     def __init__(self, name: str, size: int, timeout_s: float | None, ins: PortDeclaration) -> None:
         self._batch = Batch(size, 0 if timeout_s is None else max(1, int(timeout_s * 1e9)))
+        self._left = 0  # of a run that has ended
         super().__init__(name, self._batch, ins, "out")
+
+    @property
+    def buffered(self) -> int:
+        """Payloads that it has collected and not sent."""
+        return self._batch.count() + self._left
+
+    @buffered.setter
+    def buffered(self, count: int) -> None:
+        self._left = count
 
     def on_start(self) -> None:
         """Begins with nothing."""
         self._batch.reset()
+        self.buffered = 0
 
     def on_message(self, port: str, msg: Message) -> None:
         """Adds the payload, and sends the batch if it is full; other messages unchanged, at once."""
@@ -136,11 +147,15 @@ class BatchNode(StepNode):
         """Sends what there is."""
         rest = self._batch.take()
         if rest:
-            self._send(rest)
+            try:
+                self._send(rest)
+            except BaseException:
+                self._batch.put_back(rest)
+                raise
 
     def on_stop(self) -> None:
         """Says what a stop without drain has left here."""
-        left = len(self._batch.take())
+        left = self.buffered = len(self._batch.take())
         if left:
             say(
                 log,

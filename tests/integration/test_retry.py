@@ -272,7 +272,8 @@ def test_a_stop_that_runs_out_of_time_gives_up_what_rests_and_counts_it() -> Non
     found = counts(scheduler, "flaky")
     assert report.timed_out
     assert not report.complete
-    assert (found["abandoned"], found["held"]) == (1, 0)
+    assert report.backing_off == {"flaky": 1}
+    assert (found["failed"], found["abandoned"], found["held"]) == (1, 0, 0)
     assert_graph_conserved(graph)
 
 

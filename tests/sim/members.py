@@ -24,10 +24,15 @@ KINDS = (
     "concurrent",
     "unordered",
     "retry",
+    "unordered retry",
+    "placeless retry",
     "dedicated",
 )
+RETRIES = ("retry", "unordered retry", "placeless retry")
+# Messages pass each other in these.
+UNORDERED = ("unordered", "unordered retry", "placeless retry")
 # What these emit is sent when the hook has returned, or not at all.
-STAGED = ("step", "flat step", "concurrent", "unordered", "retry")
+STAGED = ("step", "flat step", "concurrent", "unordered", *RETRIES)
 Route = Any  # a tuple: origin, number, names of nodes
 
 
@@ -49,16 +54,17 @@ class Member(Node):
         self.rest_s = 0.0  # at each message, or value
         self.seen_at_drain: list[int] = []  # len(seen) at each on_drain
         self.stops: list[str] = []  # of all members, as they stop
-        if kind in ("concurrent", "unordered"):
+        if kind in ("concurrent", "unordered", "unordered retry"):
             self.max_concurrency = at_once
-            self.ordered = kind == "concurrent"
-        if kind == "retry":
-            self.error_policy = ErrorPolicy.retry(20, backoff_s=0.001)
+        self.ordered = kind not in UNORDERED
+        if kind in RETRIES:
+            places: Any = {"holds_place": False, "max_waiting": 2} if kind == "placeless retry" else {}
+            self.error_policy = ErrorPolicy.retry(20, backoff_s=0.001, **places)
         self.dedicated = kind == "dedicated"
 
     def _see(self, payload: Route) -> bool:
         """Note what has come; False if it has been here before, and is to go no further."""
-        if not (self.kind == "retry" and payload in self.seen):  # there it comes once an attempt
+        if not (self.kind in RETRIES and payload in self.seen):  # there it comes once an attempt
             self.seen.append(payload)
         return self.name not in payload[2:]
 

@@ -144,7 +144,7 @@ def meddler(rng: Random, world: World) -> Callable[[Scheduler], None]:
     if rng.random() < 0.2:
         world.drained = False
         world.patient = rng.random() < 0.5
-        script.append(("stop", 0.0))
+        script.append(("stop", rng.choice([0.0, 0.9])))
 
     def meddle(scheduler: Scheduler) -> None:
         for what, where in script:
@@ -160,7 +160,8 @@ def meddler(rng: Random, world: World) -> Callable[[Scheduler], None]:
                 scheduler.snapshot()
                 scheduler.get_stats()
             elif what == "stop":
-                scheduler.shutdown(drain=False, timeout=1e5 if world.patient else 0.05)
+                # Without a drain, or with one that leaves no time for some rests.
+                scheduler.shutdown(drain=where > 0.5, timeout=1e5 if world.patient else 0.05)
             sleep(where / 500)
 
     return meddle

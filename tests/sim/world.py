@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from members import STAGED, Member, Route
+from members import STAGED, UNORDERED, Member, Route
 
 from graphflow import SchedulerConfig
 from graphflow.testing import Fault, HandlerRaises
@@ -68,8 +68,8 @@ class World:
 
     def _check_routes(self, name: str, seen: list[Route], members: dict[str, Member]) -> None:
         """On each route the numbers rise, but for nodes and edges that give no order."""
-        loose = self.loose | {node.name for node in members.values() if node.kind == "unordered"}
-        noted_at_once = name in members and members[name].kind in ("concurrent", "unordered")
+        loose = self.loose | {node.name for node in members.values() if node.kind in UNORDERED}
+        noted_at_once = name in members and members[name].kind in ("concurrent", *UNORDERED)
         by_route = defaultdict(list)
         for origin, number, *passed in seen:
             by_route[origin, *passed].append(number)
@@ -133,7 +133,7 @@ class World:
 def most_waiting(node: Member, edges: int) -> int:
     """How many copies of what a member emits can be in its outbox, or be kept by handlers that have not returned: those
     of a data message, of a control message, and, where it works on several at once, of each and of each that leaves."""
-    return edges * (2 if node.kind not in ("concurrent", "unordered") else 2 * node.max_concurrency + 3)
+    return edges * (2 if node.max_concurrency == 1 else 2 * node.max_concurrency + 3)
 
 
 def came_from(route: Route) -> str:

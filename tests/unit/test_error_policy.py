@@ -28,6 +28,10 @@ from graphflow import DeadLetter, ErrorPolicy, SchedulerConfig
         ({"jitter": "no"}, TypeError, "jitter"),
         ({"then": "dead"}, TypeError, "then must be an ErrorPolicy or None, not 'dead'"),
         ({"then": ErrorPolicy.retry(2)}, ValueError, "then must not be another retry"),
+        ({"holds_place": 0}, TypeError, "holds_place must be True or False, not 0"),
+        ({"holds_place": False, "max_waiting": 0}, ValueError, "max_waiting must be from 1 to 1000000, not 0"),
+        ({"holds_place": False, "max_waiting": 1.5}, TypeError, "max_waiting must be a whole number"),
+        ({"max_waiting": 5}, ValueError, "max_waiting=5 .* give holds_place=False with it"),
     ],
 )
 def test_what_is_no_retry_is_refused_by_name(arguments: dict[str, Any], error: type[Exception], said: str) -> None:
@@ -54,6 +58,12 @@ def test_the_rest_doubles_up_to_its_longest_and_jitter_only_adds() -> None:
     assert policy.delay_s(1, 1.0) == pytest.approx(0.15)
     assert policy.delay_s(2, 0.5) == pytest.approx(0.25)
     assert policy.delay_s(99_999, 0.0) == 1.0
+
+
+def test_how_many_may_wait_without_a_place() -> None:
+    assert ErrorPolicy.retry(3).max_waiting == 0
+    assert ErrorPolicy.retry(3, holds_place=False).max_waiting == 1024
+    assert ErrorPolicy.retry(3, holds_place=False, max_waiting=7).max_waiting == 7
 
 
 def test_what_applies_in_the_end() -> None:

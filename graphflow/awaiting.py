@@ -8,10 +8,12 @@ from typing import Any
 from graphflow.core.awaited import Awaited, AwaitedGet, AwaitedPut
 from graphflow.core.edge import Edge
 from graphflow.core.policy import PutResult
+from graphflow.latch import refuse_in_simulation
 
 
 async def put(edge: Edge, item: Any, timeout: float | None) -> PutResult:
     """Edge.put for a coroutine. If it is cancelled, `accepted` of the CancelledError says whether the item is in."""
+    refuse_in_simulation("aput()", "put()")
     attempt = AwaitedPut(edge, asyncio.get_running_loop(), timeout, item)
     try:
         while (result := attempt.step()) is None:
@@ -26,6 +28,7 @@ async def put(edge: Edge, item: Any, timeout: float | None) -> PutResult:
 
 async def get(edge: Edge, timeout: float | None) -> Any:
     """Edge.get for a coroutine. One that is cancelled has taken nothing: the item is taken in the step that returns."""
+    refuse_in_simulation("aget()", "get()")
     attempt = AwaitedGet(edge, asyncio.get_running_loop(), timeout)
     try:
         while (item := attempt.step()) is None:

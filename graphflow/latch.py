@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 
 from graphflow.core.baton import acting
+from graphflow.errors import SchedulerStateError
 
 
 class Latch:
@@ -58,7 +59,8 @@ class Latch:
         return self._set
 
     async def arrival(self) -> None:
-        """Wait until it is set."""
+        """Wait until it is set. SchedulerStateError on a thread of a simulation."""
+        refuse_in_simulation("to await the start or the end of a run", "start(), wait() or shutdown()")
         future = asyncio.get_running_loop().create_future()
         self._futures.add(future)
         try:
@@ -66,6 +68,15 @@ class Latch:
                 await future
         finally:
             self._futures.discard(future)
+
+
+def refuse_in_simulation(what: str, instead: str) -> None:
+    """SchedulerStateError on a thread of a simulation: an event loop would hold up everybody there."""
+    if acting() is not None:
+        raise SchedulerStateError(
+            f"{what} works on no thread of a simulation, where nobody else may go on while an event loop waits: "
+            f"use {instead}"
+        )
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -59,6 +59,8 @@ class Node(NodeBase):
     """Whether the outputs of concurrent handlers leave in the order of the inputs."""
     dedicated: bool = False
     """Whether the node gets a thread of its own for all its hooks."""
+    carry_context: bool = False
+    """Whether each message is handled in (a copy of) the `contextvars` context of whoever put or emitted it."""
 
     ends_with_outputs: bool | None = None
     """Whether the node ends when every edge that leaves it is closed, as sources and nodes made of functions do: its

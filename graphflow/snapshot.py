@@ -11,8 +11,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from graphflow.stats import EdgeStats
 
@@ -223,9 +222,23 @@ class Snapshot:
         return _plain(self)  # type: ignore[no-any-return]
 
 
+class FrozenDict(dict[str, Any]):
+    """A dict that refuses changes. Unlike a MappingProxyType it can be pickled, copied and given to
+    `dataclasses.asdict`."""
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("a snapshot cannot be changed: copy it with dict()")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse  # type: ignore[assignment]
+    clear = pop = popitem = setdefault = update = _refuse  # type: ignore[assignment]
+
+    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
+        return FrozenDict, (dict(self),)
+
+
 def frozen(mapping: dict[str, Any]) -> Mapping[str, Any]:
-    """A read-only view of a dict that nobody else holds."""
-    return MappingProxyType(mapping)
+    """The same, read-only."""
+    return FrozenDict(mapping)
 
 
 def _plain(value: Any) -> Any:

@@ -34,7 +34,7 @@ def take_snapshot(name: str, plan: Plan, run: Run | None) -> Snapshot:
         status="new" if run is None else run.status,
         time=time.time(),
         run_s=0.0 if run is None else run.lasted_s(),
-        scheduler=SchedulerSnapshot(workers=0 if run is None else run.workers(), **survey_scheduler(engine)),
+        scheduler=_scheduler(engine, 0 if run is None else run.workers()),
         nodes=frozen({placed.path: _node(cells.get(placed.path), placed) for placed in plan.nodes}),
         edges=frozen({link.edge.id: _edge(engine, plan, link) for link in plan.links}),
         stalls=() if run is None else tuple(_stall(stall) for stall in run.stalls()),
@@ -55,6 +55,11 @@ def take_stats(plan: Plan, run: Run | None) -> dict[str, Any]:
         "stalls": [] if run is None else run.stalls(),
         "edges": {edge_id: {name: getattr(stats, name) for name in _BRIEFLY} for edge_id, stats in edges.items()},
     }
+
+
+def _scheduler(engine: Engine | None, workers: int) -> SchedulerSnapshot:
+    found = survey_scheduler(engine)
+    return SchedulerSnapshot(workers=workers, **{**found, "turns": frozen(found["turns"])})
 
 
 def _node(cell: Cell | None, placed: PlacedNode) -> NodeSnapshot:

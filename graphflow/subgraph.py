@@ -179,15 +179,21 @@ class Subgraph:
         sizeof: Callable[[Any], int] | None = None,
         ttl_s: float | None = None,
         control_capacity: int = 64,
+        carry_context: bool = False,
     ) -> None:
         """Show an input port under a name: to an outer subgraph, or to `Scheduler.input`.
 
         The options, as in `connect`, are those of the edge "input:NAME->node:port", which exists
         while the subgraph is not nested; nested, the options of the outer `connect` count.
+        `carry_context`: what is put is handled in (a copy of) the `contextvars` context of the
+        thread or task that puts it.
 
         Raises GraphValidationError: BAD_NAME, DUP_EXPOSE_IN, BAD_EXPOSE_IN, BAD_CAP.
         """
-        options = EdgeOptions(capacity, policy, band_or_normal(priority), max_bytes, sizeof, ttl_s, control_capacity)
+        band = band_or_normal(priority)
+        options = EdgeOptions(
+            capacity, policy, band, max_bytes, sizeof, ttl_s, control_capacity, carry_context=bool(carry_context)
+        )
         name = plain_text(name)
         issues, end = check_exposure(self, name, port, EXPOSED_INPUT, options)
         issues += check_exposed_is_new("input", name, self._exposed_inputs)

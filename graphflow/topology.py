@@ -41,7 +41,8 @@ class Link:
     """An edge and the nodes at its ends, as indices into `Plan.nodes`.
 
     An edge of an exposed input has no source, one of an exposed output no target; `exposed` is the
-    name it is exposed under. The ports are `edge.source_port` and `edge.target_port`.
+    name it is exposed under; `carries` where the putter's context goes along. The ports are
+    `edge.source_port` and `edge.target_port`.
     """
 
     edge: Edge
@@ -49,6 +50,7 @@ class Link:
     target: int | None
     band: PriorityBand
     exposed: str | None
+    carries: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def _link(placed: PlacedWire, position: dict[str, int]) -> Link:
         None if target is None else position[target],
         wire.options.band,
         wire.exposed,
+        wire.carries_context(),
     )
 
 

@@ -29,6 +29,7 @@ class EdgeOptions:
     sizeof: Callable[[Any], int] | None
     ttl_s: float | None
     control_capacity: int
+    carry_context: bool = False
 
     def issues(self) -> list[ValidationIssue]:
         """The bounds that are not usable."""
@@ -52,6 +53,10 @@ class Wire:
     source: End | None
     target: End | None
     exposed: str | None = None
+
+    def carries_context(self) -> bool:
+        """Whether what is put takes the context of its putter along: the edge or the node at its end asks for it."""
+        return self.options.carry_context or (self.target is not None and self.target.place.node.carry_context)
 
 
 def band_or_normal(priority: PriorityBand | int | None) -> PriorityBand:
@@ -118,7 +123,9 @@ def make_exposed_input(name: str, target: End, options: EdgeOptions) -> Wire:
         spec=_spec(into),
         policy=_policy(options.policy, into),
     )
-    return Wire(edge, options, None, target, name)
+    wire = Wire(edge, options, None, target, name)
+    edge._carry(wire.carries_context())  # it may be put into before the run
+    return wire
 
 
 def make_exposed_output(name: str, source: End, options: EdgeOptions) -> Wire:

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 import graphflow
-from graphflow.cli.loading import LoadError, load
+from graphflow.cli.loading import LoadError, load, refusals
 from graphflow.cli.running import run_watched
 from graphflow.config import SchedulerConfig
-from graphflow.errors import GraphflowError
+from graphflow.errors import GraphflowError, GraphValidationError
 from graphflow.pictures import Picture, picture_of
 from graphflow.pictures_dot import write_dot
 from graphflow.pictures_mermaid import write_mermaid
@@ -26,6 +26,7 @@ from graphflow.topology import check_handlers
 
 if TYPE_CHECKING:
     from graphflow.node import Node
+    from graphflow.validation import ValidationIssue
 
 PLACE = click.argument("place", metavar="MODULE:FACTORY")
 
@@ -59,8 +60,7 @@ def check(place: str) -> int:
 
     Exit status 1 if there are errors, 0 if there are none (warnings do not count).
     """
-    items = _items(load(place))
-    issues = issues_of(items)
+    issues, items = _issues_and_items(place)
     if not any(issue.level == "error" for issue in issues):
         issues += check_handlers(items)
     if not issues:
@@ -75,6 +75,20 @@ def check(place: str) -> int:
     return int(any(issue.level == "error" for issue in issues))
 
 
+def _issues_and_items(place: str) -> tuple[list[ValidationIssue], list[Subgraph | Node]]:
+    """What is wrong with a graph: all that was refused while it was built, and what `validate` finds."""
+    with refusals() as refused:
+        try:
+            items = _items(load(place))
+        except GraphValidationError as error:
+            return list(dict.fromkeys([*refused, *error.issues])), []
+        except LoadError:  # as likely as not for what has been refused: that comes first
+            if not refused:
+                raise
+            return list(dict.fromkeys(refused)), []
+    return list(dict.fromkeys([*refused, *issues_of(items)])), items
+
+
 @cli.command()
 @PLACE
 @click.option("--format", "kind", type=click.Choice(["mermaid", "dot"]), default="mermaid", show_default=True)
@@ -83,7 +97,10 @@ def check(place: str) -> int:
 )
 def draw(place: str, kind: str, output: Path | None) -> None:
     """Draw a graph, for Mermaid or for Graphviz."""
-    picture = _picture(_items(load(place)))
+    try:
+        picture = _picture(_items(load(place)))
+    except GraphValidationError as error:
+        raise LoadError(f"{place} is no valid graph: {error}") from None
     text = write_mermaid(picture) if kind == "mermaid" else write_dot(picture)
     if output is None:
         click.echo(text, nl=False)

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
+from graphflow.errors import GraphValidationError
 from graphflow.node import Node
 from graphflow.scheduler import Scheduler
 from graphflow.subgraph import Subgraph
-from graphflow.validation import nearest
+from graphflow.validation import ValidationIssue, nearest
 
 _WANTED = "a Subgraph, a Node, an iterable of these, a Scheduler, or a callable without arguments that returns one"
+
+_BUILDING = ("add_node", "add_subgraph", "connect", "expose_input", "expose_output")
 
 
 class LoadError(click.ClickException):
@@ -28,7 +33,7 @@ class LoadError(click.ClickException):
 def load(place: str) -> Scheduler | list[Subgraph | Node]:
     """What MODULE:FACTORY names, called if it is a callable. Modules in the current folder are found.
 
-    Raises LoadError, which says what was given and what there is.
+    Raises LoadError, which says what was given and what there is; GraphValidationError of a callable as it is.
     """
     module_name, colon, name = place.partition(":")
     if not (module_name and colon and name):
@@ -37,9 +42,37 @@ def load(place: str) -> Scheduler | list[Subgraph | Node]:
     if callable(found) and not isinstance(found, (Scheduler, Subgraph, Node)):
         try:
             found = found()
+        except GraphValidationError:
+            raise
         except Exception:
             raise LoadError(f"{place} raised\n{traceback.format_exc().rstrip()}") from None
     return _graphs(place, found)
+
+
+@contextmanager
+def refusals() -> Iterator[list[ValidationIssue]]:
+    """Within it, calls that build a graph do not raise what they refuse: they leave it out, and list the issues."""
+    found: list[ValidationIssue] = []
+    before = {name: getattr(Subgraph, name) for name in _BUILDING}
+    for name, method in before.items():
+        setattr(Subgraph, name, _listing(method, found))
+    try:
+        yield found
+    finally:
+        for name, method in before.items():
+            setattr(Subgraph, name, method)
+
+
+def _listing(method: Callable[..., Any], found: list[ValidationIssue]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except GraphValidationError as error:
+            found.extend(error.issues)
+            return ""
+
+    return call
 
 
 def _module(name: str) -> Any:

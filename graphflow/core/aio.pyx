@@ -10,6 +10,8 @@
 import asyncio
 import inspect
 
+from cpython.contextvars cimport PyContext_Exit
+
 from graphflow.core.call cimport Call
 from graphflow.core.coroutine cimport Flight, FlightCell, open_gate
 from graphflow.core.forked cimport leave_if_stranded
@@ -31,10 +33,14 @@ cdef class AsyncCell(FlightCell):
     # ======================================================================================== what a turn starts
 
     cdef bint begin(self, Call call) except -1:
-        self.attempt_begins(call)
-        self.launch(call.hook, call, handle, True)      # its task copies the context, in which the span is current
-        if call.span is not None:
-            call.span.suspend()
+        cdef object entered = self.enter_call(call)
+        try:
+            self.attempt_begins(call)
+            self.launch(call.hook, call, handle, True)      # its task copies the context, in which the span is current
+            if call.span is not None:
+                call.span.suspend()
+        finally:
+            PyContext_Exit(entered)
         return True
 
     cdef bint live(self) except -1:
@@ -136,6 +142,7 @@ async def start(Flight flight):
         cell.dispatch.source_ended(cell.state)
         await settle(flight, error, False)
     try:
+        cell.keep_variables()
         cell.dispatch.hook_done(cell.state, START_HOOK, failed)
         if failed:
             cell.close_inputs()
@@ -155,6 +162,7 @@ async def drain(Flight flight):
         cell.closed_early += flight.given_up(error)
         await settle(flight, error, False)
     try:
+        cell.keep_variables()
         cell.dispatch.hook_done(cell.state, DRAIN_HOOK, False)
     finally:
         land(flight)

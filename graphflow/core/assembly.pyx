@@ -7,6 +7,7 @@
 # All of this runs before the threads of the run do, so nothing is locked. The engine comes as a plain object: its
 # module needs this one first, so this one cannot need the class.
 
+from cpython.contextvars cimport PyContext_New
 from cpython.mem cimport PyMem_Calloc
 from libc.stdint cimport int64_t
 
@@ -53,6 +54,8 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
     cell.error_policy = policy
     cell.sends_letters = policy.final.kind == "dead_letter"
     cell.may_emit = True
+    cell.variables = PyContext_New()
+    cell.shared = state.limit > 1 or on_loop
     cell.on_message = hooks.on_message
     if config.metrics:
         cell.handling = new_timed(state.index)
@@ -118,6 +121,8 @@ cdef Inlet make_inlet(object link, Cell cell):
     inlet.edge = edge
     inlet.port = edge.target_port
     inlet.dispatch = cell.dispatch
+    inlet.carries = link.carries
+    edge._carry(link.carries)
     inlet.state.node = cell.state
     inlet.state.band = link.band - 1
     inlet.state.index = len(cell.inlets)

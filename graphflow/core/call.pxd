@@ -12,6 +12,8 @@ cdef class Call:
     cdef object span            # of the present attempt, a graphflow.tracing.HandlerSpan; None without tracing
     cdef str port               # where it came in
     cdef bint control
+    cdef object variables       # the context of the present attempt, where that is not the node's; else None
+    cdef bint carries           # it is handled in the context that the message brings
     cdef int attempts           # begun so far
     cdef bint resting           # between two of them
     cdef object error           # while it rests: what the attempt before raised, its frames emptied

@@ -22,6 +22,9 @@ cdef class Cell(Handler):
 
     cdef bint linger(self, int64_t until_ns) except -1
     cdef int turn(self, Stint* me) except -1
+    cdef object enter_context(self)
+    cdef int leave_context(self, object entered) except -1
+    cdef int keep_variables(self) except -1
     cdef int crash(self, object error) except -1
     cdef int run(self, Turn* turn) except -1
     cdef int hook(self) except -1

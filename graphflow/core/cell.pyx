@@ -3,6 +3,7 @@
 # The dispatcher decides what the worker does next (choose); this file and handler.pyx do it. A turn ends when there is
 # nothing more to do, the batch is used up, or something more urgent is ready elsewhere.
 
+from cpython.contextvars cimport PyContext_Copy, PyContext_CopyCurrent
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
@@ -30,6 +31,7 @@ from graphflow.core.state cimport (
     Work,
 )
 from graphflow.core.unrun cimport refuse_of_hook
+from graphflow.core.variables cimport enter, leave
 
 
 cdef dict HOOK_NAMES = {START_HOOK: "on_start", DRAIN_HOOK: "on_drain", STOP_HOOK: "on_stop"}
@@ -52,6 +54,7 @@ cdef class Cell(Handler):
         cdef void* outer = context.turn
         cdef void* outer_call = context.call
         cdef Turn turn
+        cdef object entered = None
         turn.lanes_done = 0
         turn.cut = turn.carried = False
         turn.left = self.state.batch_left if self.state.limit == 1 else self.dispatch.batch
@@ -59,16 +62,41 @@ cdef class Cell(Handler):
         context.call = NULL
         self.thread = PyThread_get_thread_ident()
         try:
+            entered = self.enter_context()
             self.run(&turn)
         except BaseException as error:      # not a hook's: of a policy in a flush, of memory, of the runtime itself
             turn.left = 0
             self.crash(error)
+        self.leave_context(entered)
         context.turn = outer
         context.call = outer_call
         if turn.carried:
             self.dispatch.turn_carried(self.state, me)
         else:
             self.dispatch.end_turn(self.state, turn.cut, turn.left, turn.lanes_done, me)
+        return 0
+
+    cdef inline object enter_context(self):
+        """Enter the node's context for a turn, or a copy where others may be inside; gives what was entered."""
+        cdef object context = PyContext_Copy(self.variables) if self.shared else self.variables
+        if enter(context):
+            return context
+        self.variables = context = PyContext_Copy(context)      # somebody has never left it
+        enter(context)
+        return context
+
+    cdef inline int leave_context(self, object entered) except -1:
+        """Leave what enter_context gave, as the last of the turn that needs the node."""
+        if entered is None or leave(entered):
+            return 0
+        return self.crash(RuntimeError(
+            f"a hook of node {self.path!r} has entered a contextvars.Context and not left it: use Context.run()"
+        ))
+
+    cdef int keep_variables(self) except -1:
+        """Before a hook that ran alone is done: what it has set is for all later calls."""
+        if self.shared:
+            self.variables = PyContext_CopyCurrent()
         return 0
 
     cdef int crash(self, object error) except -1:
@@ -106,7 +134,7 @@ cdef class Cell(Handler):
             elif work == TICK_WORK:
                 turn.left -= self.tick()
             elif work == HELD_WORK:
-                turn.left -= self.drive(self.held_control if self.held_control is not None else self.held, quantum)
+                turn.left -= self.drive_within(self.held_control if self.held_control is not None else self.held, quantum)
             elif work == DATA_WORK:
                 turn.left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
             elif work == SOURCE_WORK:
@@ -155,6 +183,7 @@ cdef class Cell(Handler):
             failed = True
             self.dispatch.source_ended(self.state)
             self.fail("on_start", error, None, None, False)
+        self.keep_variables()
         self.dispatch.hook_done(self.state, START_HOOK, failed)
         if failed:
             self.close_inputs()
@@ -169,6 +198,7 @@ cdef class Cell(Handler):
                 self.settle(result, None, None, 0, "on_drain")
         except BaseException as error:
             self.fail("on_drain", error, None, None, False)
+        self.keep_variables()
         self.dispatch.hook_done(self.state, DRAIN_HOOK, False)
         return 0
 
@@ -228,6 +258,7 @@ cdef class Cell(Handler):
         """After the run: let go of everything that refers back to it."""
         self.over = True
         self.on_message = None
+        self.variables = self.within = None
         self.abandoned += self.held is not None and self.held.message is not None
         self.abandoned += self.held_control is not None and self.held_control.message is not None
         self.closed_early += (self.held is not None) + (self.held_control is not None)

@@ -27,6 +27,7 @@ cdef enum Special:
     LANE_ROOM_WANTED = 2048
     LANE = 4096             # the control lane is not empty
     REFUSED = 16384         # data was refused, and there has been no room since
+    CARRIES = 65536         # each item takes the putter's context along, see variables.pyx (32768 is FORKED, forked.pxd)
     ASKED = 8192            # the edge's policy is the user's and is asked at every put
 
 cdef enum:

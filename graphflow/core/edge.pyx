@@ -10,6 +10,7 @@ from graphflow.core.contents cimport (
     ANSWER_CLOSED,
     ASKED,
     BYTES,
+    CARRIES,
     CLOSED,
     KEYED,
     TTL,
@@ -138,6 +139,12 @@ cdef class Edge(WaitingQueue):
     def _use_clock(self, Clock clock):
         """For tests of time to live: another source of time, before anything is put."""
         self.clock = clock
+
+    def _carry(self, bint wanted):
+        """Let what is put from here on take the context of its putter along, or not."""
+        acquire(self.mu)
+        self.special = self.special | CARRIES if wanted else self.special & ~CARRIES
+        self.unlock()
 
     def __class_getitem__(cls, item):
         """Edge[int] in annotations is Edge."""

@@ -14,6 +14,7 @@ cdef class Inlet(EdgeEnd):
     cdef readonly Edge edge
     cdef str port
     cdef Dispatch dispatch
+    cdef bint carries               # what comes in is handled in the context that it brings
 
 cdef class Suspended:
     # A generator that a hook returned. Only the worker inside the node touches it.
@@ -24,10 +25,14 @@ cdef class Suspended:
     cdef str hook
     cdef bint has_deferred          # the last value found no room
     cdef object span                # a graphflow.tracing.HandlerSpan, or None
+    cdef object variables           # the context that it runs in, where that is not its node's; else None
 
 cdef class Handler(Faults):
     # Only the worker inside the node touches it, unless said otherwise.
     cdef readonly list inlets
+    cdef object variables           # the node's contextvars.Context; see variables.pyx
+    cdef bint shared                # several calls may be under way: each has a copy of that; fixed
+    cdef object within              # the context that the message being handled has brought, or None
     cdef bint warned                # that what a hook returns is ignored
     cdef bint unseen_said           # that an ERROR message ended here
     cdef object on_message
@@ -62,11 +67,12 @@ cdef class Handler(Faults):
             or peek(self.state.poke) != 0 or peek(self.state.crew.urgent) > level
         )
 
-    cdef int handle_timed(self, str port, object item, int level) except -1
+    cdef int handle_timed(self, Inlet inlet, object item, int level) except -1
     cdef void timed_until_now(self, int64_t from_ns) noexcept
     cdef int take_data(self, Inlet inlet, int quantum) except -1
     cdef int take_lane(self, Inlet inlet, int quantum) except -1
     cdef int handle(self, str port, object item, int level, object span) except -1
+    cdef int handle_special(self, Inlet inlet, object item, int level) except -1
     cdef int handle_traced(self, str port, object item, int level) except -1
     cdef int say_unseen(self, Message message, str port) except -1
     cdef int tick(self) except -1
@@ -78,6 +84,7 @@ cdef class Handler(Faults):
     )
     cdef bint is_generator(self, object result, str hook) except -1
     cdef int drive(self, Suspended suspended, int quantum) except -1
+    cdef int drive_within(self, Suspended suspended, int quantum) except -1
     cdef int let_go(self, Suspended suspended) except -1
     cdef int show_held(self) except -1
     cdef int abandon_held(self) except -1
@@ -90,3 +97,5 @@ cdef class Handler(Faults):
     cdef bint unheard(self) noexcept
     cdef int heed_outputs(self) except -1
     cdef int close_inputs(self) except -1
+
+cdef int close_within(object generator, object context) except -1

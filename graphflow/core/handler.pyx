@@ -6,6 +6,7 @@
 
 import logging
 
+from cpython.contextvars cimport PyContext_CopyCurrent, PyContext_Enter, PyContext_Exit
 from cpython.mem cimport PyMem_Free
 from libc.stdint cimport int64_t
 
@@ -24,6 +25,7 @@ from graphflow.core.state cimport (
     STOPPED,
 )
 from graphflow.core.unrun cimport awaitable, refuse_of_hook
+from graphflow.core.variables cimport enter_carried
 
 from graphflow.logs import say
 
@@ -55,6 +57,20 @@ cdef class Handler(Faults):
 
     # ======================================================================================== handling
 
+    cdef int handle_special(self, Inlet inlet, object item, int level) except -1:
+        """Handle one item: in a copy of the context that it brings, and in a span, where these are asked for."""
+        cdef object context = None
+        if inlet.carries and type(item) is Message:
+            context = enter_carried(<Message>item)
+        if context is None:
+            return self.handle_traced(inlet.port, item, level)
+        self.within = context
+        try:
+            return self.handle_traced(inlet.port, item, level)
+        finally:
+            self.within = None
+            PyContext_Exit(context)
+
     cdef int handle_traced(self, str port, object item, int level) except -1:
         """Handle one item in a span of its own, if tracing is on."""
         cdef Message message
@@ -64,10 +80,10 @@ cdef class Handler(Faults):
         span, message = self.spans.enter(self.path, port, message, 1)
         return self.handle(port, message, level, span)
 
-    cdef int handle_timed(self, str port, object item, int level) except -1:
+    cdef int handle_timed(self, Inlet inlet, object item, int level) except -1:
         """The same, timed; then the next one to be timed is chosen."""
         cdef int64_t from_ns = self.dispatch.clock.now_ns()
-        self.handle_traced(port, item, level)
+        self.handle_special(inlet, item, level)
         redraw(&self.handling.sampler)
         self.timed_until_now(from_ns)
         return 0
@@ -78,13 +94,13 @@ cdef class Handler(Faults):
 
     cdef int take_data(self, Inlet inlet, int quantum) except -1:
         """Handle up to `quantum` data messages of one input; returns how many. `until` is the one that is timed: kept
-        here, as a look at memory for each message costs a fiftieth of a hop; so is whether calls are traced."""
+        here, as a look at memory for each message costs a fiftieth of a hop; so is whether calls are special."""
         cdef Edge edge = inlet.edge
         cdef int level = inlet.state.band
         cdef int done = 0
         cdef object item
         cdef int until = self.handling.sampler.countdown if self.handling != NULL else 0
-        cdef bint traced = self.spans is not None
+        cdef bint special = self.spans is not None or inlet.carries
         while done < quantum:
             item = edge.take_plain() if not edge.wraps else None
             if item is None:
@@ -95,10 +111,10 @@ cdef class Handler(Faults):
                     return done         # seen empty: the edge tells of the next item
             done += 1
             if done == until:
-                self.handle_timed(inlet.port, item, level)
+                self.handle_timed(inlet, item, level)
                 until = done + self.handling.sampler.countdown
-            elif traced:
-                self.handle_traced(inlet.port, item, level)
+            elif special:
+                self.handle_special(inlet, item, level)
             else:
                 self.handle(inlet.port, item, level, None)
             if self.interrupted(level):
@@ -117,7 +133,7 @@ cdef class Handler(Faults):
             if item is None:
                 return done
             done += 1
-            self.handle_traced(inlet.port, item, LANE_LEVEL)
+            self.handle_special(inlet, item, LANE_LEVEL)
             if self.held_control is not None or peek(self.state.poke) != 0:
                 break
         self.dispatch.inlet_left(&inlet.state, True)
@@ -180,7 +196,11 @@ cdef class Handler(Faults):
         if not self.is_generator(result, hook):
             self.handled += message is not None
             return False
-        self.drive(self.suspend(result, message, port, level, hook, span), self.state.batch_left)
+        suspended = self.suspend(result, message, port, level, hook, span)
+        if self.shared:
+            self.drive_within(suspended, self.state.batch_left)
+        else:               # it has begun here, where the context is entered that it goes on in
+            self.drive(suspended, self.state.batch_left)
         return True
 
     cdef Suspended suspend(
@@ -194,6 +214,7 @@ cdef class Handler(Faults):
         suspended.port = port
         suspended.level = level
         suspended.hook = hook
+        suspended.variables = PyContext_CopyCurrent() if self.shared else self.within
         if level == LANE_LEVEL:
             self.held_control = suspended
         else:
@@ -214,6 +235,18 @@ cdef class Handler(Faults):
                 self.path, hook, type(result).__name__, graph=self.engine.name, node=self.path, hook=hook,
             )
         return False
+
+    cdef int drive_within(self, Suspended suspended, int quantum) except -1:
+        """Go on with a generator, in the context that is its own."""
+        if suspended.variables is None:
+            return self.drive(suspended, quantum)
+        PyContext_Enter(suspended.variables)
+        self.within = None if self.shared else suspended.variables
+        try:
+            return self.drive(suspended, quantum)
+        finally:
+            self.within = None
+            PyContext_Exit(suspended.variables)
 
     cdef int drive(self, Suspended suspended, int quantum) except -1:
         """Go on with a generator, up to `quantum` values; returns how many were emitted. It is suspended at the first
@@ -290,7 +323,7 @@ cdef class Handler(Faults):
             self.closed_early += 1
             self.let_go(suspended)
             try:
-                suspended.generator.close()
+                close_within(suspended.generator, suspended.variables)
             except BaseException as error:
                 if not self.is_fatal(suspended.hook, error, suspended.message, suspended.port):
                     self.tell_on_error(error, suspended.message)
@@ -419,3 +452,12 @@ cdef class Handler(Faults):
             inlet.edge.shut()
             inlet.edge.clear_out(0, True)
         return 0
+
+
+cdef int close_within(object generator, object context) except -1:
+    """Close a generator, in the context that is its own; None is its node's, which is entered."""
+    if context is None:
+        generator.close()
+    else:
+        context.run(generator.close)
+    return 0

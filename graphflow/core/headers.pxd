@@ -6,11 +6,15 @@ cdef class Headers:
     cdef str trace        # the id, None until it is first read; only a root's is used
     cdef Headers root     # the Headers that hold the id for this one, None in a root
     cdef double stamp     # seconds since the epoch
+    cdef object carried   # the contextvars.Context of the putter, where it is carried along, else None; see variables.pyx
 
 
 # Headers of their own with what the mapping `given` holds, over what `parent` (or None) holds; `stamp` unless
 # a timestamp is given. Raises TypeError or ValueError for what may not be a header.
 cdef Headers make_headers(double stamp, Headers parent, object given)
+
+# The same headers, with a context carried along.
+cdef Headers headers_carrying(Headers headers, object context)
 
 # The id that `headers` and all its relatives share, made on the first call.
 cdef str trace_of(Headers headers)

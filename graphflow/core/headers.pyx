@@ -131,9 +131,20 @@ cdef Headers make_headers(double stamp, Headers parent, object given):
         made.root = None
     if "timestamp" in extra:
         made.stamp = checked_stamp(extra.pop("timestamp"))
-    if parent is not None and parent.extra is not None:
-        extra = parent.extra | extra
+    if parent is not None:
+        made.carried = parent.carried
+        extra = (parent.extra or {}) | extra
     made.extra = extra or None
+    return made
+
+
+cdef Headers headers_carrying(Headers headers, object context):
+    """The same headers, with a context carried along."""
+    cdef Headers made = Headers.__new__(Headers)
+    made.extra = headers.extra
+    made.root = headers if headers.root is None else headers.root
+    made.stamp = headers.stamp
+    made.carried = context
     return made
 
 

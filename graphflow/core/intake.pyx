@@ -1,7 +1,7 @@
 # What comes into an edge: checked, wrapped, and offered by the policy that applies. Nothing here holds a lock.
 
 from graphflow.core.conflate cimport conflate
-from graphflow.core.contents cimport BYTES, PUTTERS
+from graphflow.core.contents cimport BYTES, CARRIES, PUTTERS
 from graphflow.core.context cimport here
 from graphflow.core.entry cimport Entry
 from graphflow.core.lease cimport LeasedQueue
@@ -20,6 +20,7 @@ from graphflow.core.policy cimport (
     kind_of,
 )
 from graphflow.core.unrun cimport refuse_awaitable
+from graphflow.core.variables cimport carry
 from graphflow.core.waiter cimport Wait
 
 from graphflow.errors import SchemaError
@@ -34,6 +35,8 @@ cdef class CheckedQueue(LeasedQueue):
         """Check an item and give what is stored for it; raises what the user is to see, and changes nothing."""
         cdef Entry entry
         cdef object payload
+        if self.special & CARRIES and item is not None:
+            item = carry(item)
         if type(item) is Message:
             if (<Message>item).kind == KIND_CONTROL:
                 return item

@@ -21,6 +21,9 @@ cdef class Message:
 # A fresh message: no headers yet, stamped now.
 cdef Message make_message(int kind, object payload)
 
+# The headers of a message, made on the first call.
+cdef Headers headers_of(Message message)
+
 # A DATA message that shares the parent's headers, so the two agree on the trace id whoever reads
 # it first. Makes no id.
 cdef Message make_child(object payload, Message parent)

@@ -1,6 +1,7 @@
 from graphflow.core.contents cimport (
     ASKED,
     BYTES,
+    CARRIES,
     CLAIMED,
     CLOSED,
     CONSUMER_IDLE,
@@ -18,7 +19,7 @@ from graphflow.core.waiter cimport Wait
 
 cdef enum:
     # special bits that take a put, or a take of data, off the fast path
-    PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED
+    PUT_SLOW = CLOSED | TTL | BYTES | KEYED | PUTTERS | LANE | GETTERS | CONSUMER_IDLE | ASKED | CARRIES
     TAKE_SLOW = TTL | BYTES | KEYED | PUTTERS | LANE | CLAIMED | ROOM_WANTED | REFUSED
 
 cdef class EdgeQueue(EdgeExpiry):

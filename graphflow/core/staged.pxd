@@ -19,6 +19,8 @@ cdef class StagedCell(Cell):
     cdef bint begin(self, Call call) except -1
     cdef bint resume(self, Call call) except -1
     cdef int give_up(self, Call call) except -1
+    cdef object enter_call(self, Call call)
+    cdef int attempt(self, Call call) except -1
     cdef int attempt_begins(self, Call call) except -1
     cdef int attempt_ends(self, Call call, object error) except -1
     cdef int attempt_succeeded(self, Call call) except -1
@@ -28,6 +30,7 @@ cdef class StagedCell(Cell):
     cdef int wait_to_stream(self, Call call) except -1
     cdef int pause_stream(self, Call call) except -1
     cdef int resume_stream(self, Call call) except -1
+    cdef int stream_within(self, Call call) except -1
     cdef int stream(self, Call call) except -1
     cdef bint may_go_on(self, int done) noexcept
     cdef int abandon_streams(self) except -1

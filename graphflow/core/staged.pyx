@@ -8,6 +8,7 @@
 
 import logging
 
+from cpython.contextvars cimport PyContext_Copy, PyContext_Enter, PyContext_Exit
 from cpython.pythread cimport PyThread_get_thread_ident
 from libc.stdint cimport int64_t
 
@@ -16,7 +17,7 @@ from graphflow.core.cell cimport Cell, Turn
 from graphflow.core.context cimport Context, here
 from graphflow.core.faults cimport prepare_letters, release_frames
 from graphflow.core.forked cimport leave_if_stranded
-from graphflow.core.handler cimport Inlet
+from graphflow.core.handler cimport Inlet, close_within
 from graphflow.core.lock cimport add, peek
 from graphflow.core.message cimport KIND_DATA, Message, make_message
 from graphflow.core.plants cimport planted
@@ -38,6 +39,7 @@ from graphflow.core.state cimport (
     InletState,
     Work,
 )
+from graphflow.core.variables cimport enter_carried
 
 from graphflow.errors import BackpressureError
 from graphflow.logs import say
@@ -96,9 +98,9 @@ cdef class StagedCell(Cell):
         itself."""
         cdef CallState* first = self.dispatch.first_stream(self.state)
         if first != NULL:
-            self.stream(<Call>first.call)
+            self.stream_within(<Call>first.call)
         else:
-            self.drive(self.held, 1)
+            self.drive_within(self.held, 1)
         self.show_outbox()
         return False
 
@@ -129,6 +131,7 @@ cdef class StagedCell(Cell):
             return False
         message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
         call = new_call("on_message", message, inlet.port, level, self.stages)
+        call.carries = inlet.carries
         self.open_call(call, &inlet.state)
         return self.begin(call)
 
@@ -148,6 +151,25 @@ cdef class StagedCell(Cell):
 
     cdef bint begin(self, Call call) except -1:
         """Handle the call, from its taking or after a rest. True: a coroutine goes on with it."""
+        cdef object entered = self.enter_call(call)
+        call.variables = entered        # the local one is left: another attempt may begin before this has returned
+        try:
+            self.attempt(call)
+        finally:
+            if entered is not None:
+                PyContext_Exit(entered)
+        return False
+
+    cdef object enter_call(self, Call call):
+        """Enter a context for this attempt alone: a copy of what the message brings, or of the node's where others may
+        be inside. None: it runs in the node's."""
+        cdef object context = enter_carried(call.message) if call.carries else None
+        if context is None and self.shared:
+            context = PyContext_Copy(self.variables)
+            PyContext_Enter(context)
+        return context
+
+    cdef int attempt(self, Call call) except -1:
         cdef Context* context = here()
         self.attempt_begins(call)
         context.call = <void*>call
@@ -164,7 +186,7 @@ cdef class StagedCell(Cell):
         finally:
             call.thread = 0
             context.call = NULL
-        return False
+        return 0
 
     cdef bint resume(self, Call call) except -1:
         """After a rest: the next attempt, or the end of a call that the drain has cut short."""
@@ -263,6 +285,17 @@ cdef class StagedCell(Cell):
             self.hand_on(call)
         return 0
 
+    cdef int stream_within(self, Call call) except -1:
+        """Go on with an outgrown call in the context that it began in. Whoever entered that has left the node."""
+        cdef object context = call.variables
+        if context is None:
+            return self.stream(call)
+        PyContext_Enter(context)
+        try:
+            return self.stream(call)
+        finally:
+            PyContext_Exit(context)
+
     cdef int stream(self, Call call) except -1:
         """Send what an outgrown call yields, up to a batch, until it finds no room. Its turn to leave has come, and the
         worker is alone inside, so it may touch the outlets."""
@@ -320,7 +353,7 @@ cdef class StagedCell(Cell):
             generator, call.generator, call.unsent = call.generator, None, None
             try:
                 if hasattr(generator, "close"):
-                    generator.close()
+                    close_within(generator, call.variables)
             except BaseException as error:
                 self.fail(call.hook, error, call.seen, None, False)
             if call.span is not None:

@@ -60,7 +60,7 @@ cdef class StepCell(Cell):
         cdef int done = 0
         cdef int claimed, handled
         cdef bint dry
-        if edge.wraps or self.spans is not None:
+        if edge.wraps or self.spans is not None or inlet.carries:
             return Handler.take_data(self, inlet, quantum)
         self.inlet_port = inlet.port
         self.inlet_level = inlet.state.band

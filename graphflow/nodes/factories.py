@@ -27,6 +27,8 @@ class NodeSettings(TypedDict, total=False):
     """Whether the outputs of concurrent calls leave in the order of the inputs."""
     dedicated: bool
     """Whether the node gets a thread of its own."""
+    carry_context: bool
+    """Whether each call runs in (a copy of) the `contextvars` context of whoever put or emitted the message."""
     ends_with_outputs: bool | None
     """Whether it ends when all its outputs are closed, which it does unless told otherwise."""
 

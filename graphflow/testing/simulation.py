@@ -22,7 +22,7 @@ from graphflow.node import Node
 from graphflow.scheduler import Scheduler, _live
 from graphflow.settings import is_async
 from graphflow.subgraph import Subgraph
-from graphflow.testing.faults import Fault, HandlerHangs, HandlerRaises, PutTimesOut
+from graphflow.testing.faults import Fault, HandlerHangs, HandlerRaises, InjectedError, PutTimesOut
 from graphflow.testing.outcome import Simulation, SimulationFailed, TraceEvent
 from graphflow.testing.replay import SEED_VARIABLE, again
 from graphflow.testing.shell import ActorThread, SimulatedShell
@@ -69,9 +69,11 @@ def simulate(
     - `until`: seconds of virtual time after which the faults end and the graph is drained; None: when it ends by
       itself.
     - `threads`: functions that are called with the scheduler, each on a thread of its own: who puts into exposed inputs
-      and reads from outputs. An EdgeClosed that ends one after the stop has begun is no error.
+      and reads from outputs. An EdgeClosed that ends one after the stop has begun is no error. Not from an event loop,
+      which waits for real while nobody else may go on: `aput`, `aget` and the like raise SchedulerStateError there.
     - `faults`: what may go wrong until then: HandlerRaises, HandlerHangs, PutTimesOut.
-    - `check`: called with the scheduler at the end; raises AssertionError for what must not be.
+    - `check`: called with the scheduler at the end; raises AssertionError for what must not be. What else it raises is
+      a failure too.
     - `config`: as for Scheduler.
     - `handler_s`: least and most seconds that a handler takes (drawn between them, short ones more often; a quarter
       takes none).
@@ -82,8 +84,9 @@ def simulate(
 
     Raises SimulationFailed when something does not hold: messages are lost or counted twice, a bound is passed, a tick
     is overtaken, a wake-up is lost, nothing can go on, it does not end, the drain leaves something, `check` or a
-    function in `threads` raises. TypeError or ValueError for wrong arguments, GraphValidationError for a graph that
-    cannot run, SchedulerStateError while another simulation runs in this process.
+    function in `threads` raises, an error stops the graph (STOP_GRAPH; one that a fault has injected may).
+    KeyboardInterrupt and SystemExit of a handler leave it as they are. TypeError or ValueError for wrong arguments,
+    GraphValidationError for a graph that cannot run, SchedulerStateError while another simulation runs in this process.
     """
     seed = _chosen_seed(seed)
     if until is not None:
@@ -340,6 +343,12 @@ class _Play:
             became = node.messages + node.in_handler + node.held
             if arrived != became:
                 fail(f"node {node.path}: {arrived} messages were delivered to it, and {became} came of them")
+        fatal = self._world.engine.failure
+        if isinstance(fatal, Exception) and not isinstance(fatal, InjectedError):
+            self._cause = fatal
+            fail(f"an error stopped the graph: {type(fatal).__name__}: {fatal}")
+        elif fatal is not None and not isinstance(fatal, Exception):
+            raise fatal  # KeyboardInterrupt and SystemExit of a handler, as they leave run()
         hurried = any(stop != (True, _FOR_EVER_S) for stop in self._world.engine.stops)  # by a thread, or an error
         if not hurried and not report.complete:
             fail(f"without faults the graph did not drain\n{report}")
@@ -349,6 +358,9 @@ class _Play:
             except AssertionError as raised:
                 self._cause = raised
                 fail(f"check: {raised}")
+            except Exception as raised:
+                self._cause = raised
+                fail(f"check raised {type(raised).__name__}: {raised}")
 
     def _trace(self) -> tuple[TraceEvent, ...]:
         return tuple(TraceEvent(step, ns / 1e9, thread, what) for step, ns, thread, what in self._baton.trace)

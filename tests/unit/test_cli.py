@@ -132,6 +132,24 @@ def test_check_shows_errors_and_fails(folder: Path) -> None:
     assert re.search(r"^error\s+DUP_NODE", done.stdout, re.MULTILINE)
 
 
+@pytest.mark.parametrize("ending", ["return graph", "graph.nodes['gone'].name", "Scheduler().register(graph)"])
+def test_check_shows_all_that_a_factory_is_refused_and_no_traceback(folder: Path, ending: str) -> None:
+    (folder / "wrong.py").write_text(
+        f"""from graphflow import *
+def make():
+    graph = Subgraph.from_nodes("g", [Node("a", outputs="out"), Node("b", inputs="in"), Node("b")])
+    graph.connect("a:out", "c:in")
+    graph.connect("a:ou", "b:in", capacity=0)
+    {ending}
+"""
+    )
+    done = cli(folder, "check", "wrong:make")
+    assert done.returncode == 1
+    found = re.findall(r"^error\s+(\w+)", done.stdout, re.MULTILINE)
+    assert found[:4] == ["DUP_NODE", "UNKNOWN_NODE", "NO_SRC_PORT", "BAD_CAP"]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_draw_prints_or_writes_either_language(folder: Path) -> None:
     assert cli(folder, "draw", "shop:finite").stdout.startswith("flowchart LR\n  %% shop\n")
     done = cli(folder, "draw", "shop:ready", "--format", "dot", "-o", "shop.dot")

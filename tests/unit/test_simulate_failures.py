@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 from graphs import Collect, Map, Source, chain, inlet, pipeline
 
-from graphflow import EdgeClosed, Message, Node, Scheduler, SchedulerConfig, Subgraph, drop
+from graphflow import EdgeClosed, ErrorPolicy, Message, Node, Scheduler, SchedulerConfig, Subgraph, drop
 from graphflow.testing import HandlerHangs, HandlerRaises, InjectedError, PutTimesOut, SimulationFailed, simulate
 
 # -------------------------------------------------------------------------------------- faults
@@ -144,3 +147,53 @@ def test_a_failed_simulation_leaves_the_graph_free(seed: int) -> None:
     with pytest.raises(SimulationFailed):
         simulate(graph, seed=seed, max_steps=10)
     assert not any(node.is_live() for node in graph.nodes.values())
+
+
+def test_a_check_that_raises_something_else_names_the_seed_too() -> None:
+    def check(scheduler: Scheduler) -> None:
+        raise LookupError("not there")
+
+    with pytest.raises(SimulationFailed, match="check raised LookupError: not there") as caught:
+        simulate(pipeline(3), seed=5, check=check)
+    assert caught.value.seed == 5
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_an_event_loop_in_a_thread_is_refused_at_once() -> None:
+    async def put(scheduler: Scheduler) -> None:
+        for number in range(5):  # more than there is room for: it would wait
+            await scheduler.input("in").aput(number)
+
+    for loops in (put, lambda scheduler: scheduler.output("out").aget(), lambda scheduler: scheduler.ashutdown()):
+        graph = inlet(Map("map"), capacity=1)
+        graph.expose_output("out", "map:out")
+
+        def uses(scheduler: Scheduler, loops: Any = loops) -> None:
+            asyncio.run(loops(scheduler))
+
+        with pytest.raises(SimulationFailed, match=r"SchedulerStateError.*works on no thread of a simulation"):
+            simulate(graph, seed=1, threads=[uses], until=1.0)
+
+
+def test_an_error_that_stops_the_graph_is_a_failure() -> None:
+    def fails(payload: object) -> object:
+        raise LookupError("stops")
+
+    graph = chain(Source("source", [1]), Map("map", fails), Collect())
+    with pytest.raises(SimulationFailed, match="an error stopped the graph: LookupError: stops") as caught:
+        simulate(graph, seed=3, config=SchedulerConfig(error_policy=ErrorPolicy.STOP_GRAPH))
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_a_keyboard_interrupt_of_a_handler_leaves_it() -> None:
+    def interrupts(payload: object) -> object:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        simulate(chain(Source("source", [1]), Map("map", interrupts), Collect()), seed=3)
+
+
+def test_an_injected_error_may_stop_the_graph(seed: int) -> None:
+    config = SchedulerConfig(error_policy=ErrorPolicy.STOP_GRAPH)
+    result = simulate(pipeline(20), seed=seed, config=config, faults=[HandlerRaises(1.0, node="map")])
+    assert result.report.reason == "error"

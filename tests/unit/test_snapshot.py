@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
+import pickle
 import time
 from typing import Any
 
 import pytest
-from graphs import DEADLINE_S, Collect, Gate, Map, Remote, Source, Ticker, chain, scheduler_of, until
+from graphs import DEADLINE_S, Collect, Gate, Map, Remote, Source, Ticker, chain, pipeline, scheduler_of, until
 from holding import gated, held
 
 from graphflow import ErrorPolicy, Latest, Message, Node, PriorityBand, Scheduler, SchedulerConfig, Snapshot, Subgraph
@@ -43,6 +45,23 @@ def test_no_part_of_it_can_be_changed() -> None:
     for mapping in (snapshot.nodes, snapshot.edges, snapshot.scheduler.turns):
         with pytest.raises(TypeError):
             mapping["x"] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, copy.copy, lambda snapshot: pickle.loads(pickle.dumps(snapshot))])
+def test_it_can_be_pickled_and_copied(again: Any) -> None:
+    snapshot = scheduler_of(pipeline()).snapshot()
+    copied = again(snapshot)
+    assert copied == snapshot
+    with pytest.raises(TypeError):
+        copied.nodes["new"] = None
+
+
+def test_it_can_be_made_a_dict_by_dataclasses() -> None:
+    scheduler = scheduler_of(pipeline())
+    scheduler.run()
+    made = dataclasses.asdict(scheduler.snapshot())
+    assert made["nodes"]["map"]["handled"] == 20
+    assert made["scheduler"]["turns"]["normal"] > 0
 
 
 def test_the_dict_is_json_and_holds_every_field() -> None:

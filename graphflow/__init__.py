@@ -43,7 +43,7 @@ from graphflow.errors import (
     SchemaError,
     UnknownEdgeError,
 )
-from graphflow.flight import FlightEvent, FlightRecording
+from graphflow.flight import FlightDepth, FlightEvent, FlightRecording
 from graphflow.handles import Input, Output
 from graphflow.node import Node
 from graphflow.report import ShutdownReport
@@ -65,6 +65,7 @@ __all__ = [
     "EdgeSnapshot",
     "EdgeStats",
     "ErrorPolicy",
+    "FlightDepth",
     "FlightEvent",
     "FlightRecording",
     "GraphValidationError",

@@ -58,8 +58,8 @@ class SchedulerConfig:
     metrics: bool = False
     """Time one message in 64: handler time per node and time in queue per edge, in `snapshot()`. Counters are always
     on."""
-    flight_recorder: int = 4096
-    """Latest scheduler events kept, see `Scheduler.flight_recording()`; 0 keeps none."""
+    flight_recorder_bytes: int = 524_288
+    """Memory for the latest scheduler events, 16 bytes each, see `Scheduler.flight_recording()`; 0 keeps none."""
     flight_folder: str | Path | None = None
     """Where a recording is written when a node's error stops the graph or something stalls (at most 16 a run); None:
     nowhere, it can still be read."""
@@ -82,7 +82,7 @@ class SchedulerConfig:
             object.__setattr__(self, "name", writable("name", self.name))
         if not isinstance(self.metrics, bool):
             raise TypeError(f"metrics must be True or False, not {self.metrics!r}")
-        whole("flight_recorder", self.flight_recorder, 0, 1_000_000)
+        whole("flight_recorder_bytes", self.flight_recorder_bytes, 0, 2**30)
         if self.flight_folder is not None and not isinstance(self.flight_folder, (str, Path)):
             raise TypeError(f"flight_folder must be a path or None, not {self.flight_folder!r}")
         ratio = self.fairness_ratio

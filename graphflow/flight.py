@@ -1,7 +1,8 @@
 """The flight recorder's events as a value: to look through, as JSON, and as a trace that timeline viewers open.
 
-The core keeps the latest `SchedulerConfig.flight_recorder` events of a run in a ring (see core/recorder). A recording
-is a copy of it at one moment.
+The core keeps the latest events of a run in a ring of `SchedulerConfig.flight_recorder_bytes` (see core/recorder); the
+watchdog notes depths beside it, four times in the time after which it speaks. A recording is a copy of both at one
+moment.
 """
 
 from __future__ import annotations
@@ -39,6 +40,18 @@ class FlightEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FlightDepth:
+    """How many messages an edge held at a moment."""
+
+    at_s: float
+    """As of the events."""
+    edge: str
+    """Its id."""
+    depth: int
+    """Messages, those in the outbox before it not counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class FlightRecording:
     """The latest events of a run, oldest first."""
 
@@ -50,8 +63,13 @@ class FlightRecording:
     """When, in seconds since the epoch."""
     overwritten: int
     """Older events that there was no room for."""
+    left_out: int
+    """Turns, sleeps and other frequent events of the whole run that came faster than the recorder can hold for the time
+    after which the watchdog speaks. They are left out evenly; what a worker is in when it is made is in it still."""
     events: tuple[FlightEvent, ...]
     """Oldest first."""
+    depths: tuple[FlightDepth, ...] = ()
+    """Oldest first: of every edge when the recording was made, before that of those that held something."""
 
     def to_dict(self) -> dict[str, Any]:
         """The same as plain dicts, lists, numbers and strings."""
@@ -60,15 +78,21 @@ class FlightRecording:
     def to_chrome(self) -> dict[str, Any]:
         """The same in Chrome's trace event format, for `json.dump`: Perfetto and chrome://tracing open it.
 
-        One row a worker, with its turns and sleeps as slices and everything else as instants.
+        One row a worker, with its turns and sleeps as slices and everything else as instants; one counter an edge, with
+        its depth.
         """
         rows = _rows(self.events)
         names = [_metadata("process_name", 0, f"graphflow: {self.graph}")]
         names += [_metadata("thread_name", row, name) for name, row in rows.items()]
         return {
-            "traceEvents": [*names, *_traced(self.events, rows)],
+            "traceEvents": [*names, *_traced(self.events, rows), *_counters(self.depths)],
             "displayTimeUnit": "ns",
-            "otherData": {"graph": self.graph, "reason": self.reason, "overwritten": self.overwritten},
+            "otherData": {
+                "graph": self.graph,
+                "reason": self.reason,
+                "overwritten": self.overwritten,
+                "left_out": self.left_out,
+            },
         }
 
     def write(self, folder: str | Path, name: str = "flight") -> list[Path]:
@@ -104,10 +128,27 @@ def _traced(events: tuple[FlightEvent, ...], rows: dict[str, int]) -> Iterator[d
         if event.event in ("turn begins", "park"):
             name = "asleep" if event.event == "park" else event.node or "?"
             open_on[row].append(name)
-            yield {"ph": "B", "name": name, "cat": "turn", "args": {"level": event.detail}, **common}
+            yield {"ph": "B", "name": name, "cat": "turn", **_arguments("level", event.detail), **common}
         elif event.event in ("turn ends", "wake"):
             if open_on[row]:
-                yield {"ph": "E", "name": open_on[row].pop(), "cat": "turn", "args": {"cut": event.detail}, **common}
+                ended = _arguments("ended", event.detail)
+                yield {"ph": "E", "name": open_on[row].pop(), "cat": "turn", **ended, **common}
         else:
             name = " ".join(filter(None, (event.event, event.node, event.detail)))
             yield {"ph": "i", "name": name, "cat": event.event, "s": "t", **common}
+
+
+def _arguments(name: str, detail: str) -> dict[str, Any]:
+    return {"args": {name: detail}} if detail else {}
+
+
+def _counters(depths: tuple[FlightDepth, ...]) -> Iterator[dict[str, Any]]:
+    for seen in depths:
+        yield {
+            "ph": "C",
+            "name": f"depth of {seen.edge}",
+            "cat": "depth",
+            "pid": os.getpid(),
+            "ts": seen.at_s * 1e6,
+            "args": {"messages": seen.depth},
+        }

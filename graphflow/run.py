@@ -8,6 +8,7 @@ import os
 import re
 import threading
 import time
+from collections import deque
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from graphflow.core.loop import LoopWorker
 from graphflow.core.orphan import orphan
 from graphflow.core.survey import note_stall, survey_flight
 from graphflow.core.watch import observe
-from graphflow.flight import FlightEvent, FlightRecording
+from graphflow.flight import FlightDepth, FlightEvent, FlightRecording
 from graphflow.latch import Latch
 from graphflow.logs import say
 from graphflow.report import ShutdownReport
@@ -40,6 +41,8 @@ _JOIN_S = 1.0
 
 # The runs of this process that have not ended.
 _going: set[Run] = set()
+# Looks of the watchdog whose depths a recording has: four are the time after which it speaks.
+_LOOKS_KEPT = 16
 
 # Recordings that a run writes into `flight_folder` at most.
 _FLIGHTS_WRITTEN = 16
@@ -67,6 +70,7 @@ class Run:
         self._workers = config.workers
         self._watchdog = None if config.watchdog_s is None else Watchdog(config.watchdog_s, name)
         self.kept_recordings: dict[str, FlightRecording] = {}  # the latest of each reason
+        self._depths: deque[list[FlightDepth]] = deque(maxlen=_LOOKS_KEPT)  # written by the keeper, as it looks
         self._flight_folder = config.flight_folder
         self._flights_written = 0
         self.roles: list[str] = []  # what each worker is, for the flight recorder
@@ -193,6 +197,7 @@ class Run:
         """Let the watchdog look; an error in it is logged and stops nobody."""
         try:
             if self._watchdog is not None:
+                self._depths.append(self._depths_now(every=False))
                 found = self._watchdog.look(self.engine.now(), observe(self.engine))
                 for node in found:
                     note_stall(self.engine, -1 if node is None else self._place(node))
@@ -223,7 +228,8 @@ class Run:
 
     def recording(self, reason: str) -> FlightRecording:
         """What the flight recorder holds."""
-        seen, overwritten = survey_flight(self.engine)
+        seen, overwritten, left_out = survey_flight(self.engine)
+        depths = (*itertools.chain(*list(self._depths)), *self._depths_now(every=True))
         paths = [placed.path for placed in self.plan.nodes]
         events = [
             FlightEvent(
@@ -231,7 +237,14 @@ class Run:
             )
             for at_s, kind, worker, node, detail in sorted(seen, key=itemgetter(0))
         ]
-        return FlightRecording(self.name, reason, time.time(), overwritten, tuple(events))
+        return FlightRecording(self.name, reason, time.time(), overwritten, left_out, tuple(events), depths)
+
+    def _depths_now(self, every: bool) -> list[FlightDepth]:
+        """Of each edge, or of those that hold something or did at the last look."""
+        now = self.engine.now()
+        held = {seen.edge for seen in self._depths[-1] if seen.depth} if self._depths and not every else set()
+        depths = [FlightDepth(now, link.edge.id, link.edge.depth()) for link in self.plan.links]
+        return [seen for seen in depths if every or seen.depth or seen.edge in held]
 
     def _keep_recording(self, reason: str) -> None:
         """Something happened that somebody will want to look into."""

@@ -400,10 +400,10 @@ class Scheduler:
         return write_dot(live_picture(self.snapshot(), since))
 
     def flight_recording(self) -> FlightRecording:
-        """The latest scheduler events of the latest run (at most `config.flight_recorder`); empty before the first."""
+        """The latest scheduler events of the latest run (in `config.flight_recorder_bytes`); empty before the first."""
         self._refuse_child()
         run = self._run
-        return FlightRecording(self.name, "asked", time.time(), 0, ()) if run is None else run.recording("asked")
+        return FlightRecording(self.name, "asked", time.time(), 0, 0, ()) if run is None else run.recording("asked")
 
     @property
     def kept_recordings(self) -> Mapping[str, FlightRecording]:

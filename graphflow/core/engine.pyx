@@ -20,6 +20,7 @@ from graphflow.core.handler cimport Inlet
 from graphflow.core.lifecycle cimport ADD_WORKER, LEAVE, LOOK, TELL, Errand
 from graphflow.core.lock cimport acquire, peek
 from graphflow.core.node cimport NodeBase
+from graphflow.core.recorder cimport Recorder
 from graphflow.core.ring cimport new_ring
 from graphflow.core.sender cimport Outlet
 from graphflow.core.state cimport (
@@ -46,9 +47,16 @@ cdef dict PHASES = {
 cdef dict ERRANDS = {LEAVE: "leave", ADD_WORKER: "add worker", LOOK: "look", TELL: "tell"}
 
 cdef enum:
+    DEFAULT_SPAN_S = 5  # of the flight recorder, where there is no watchdog
     LOOKS = 4       # of the watchdog in the time after which it speaks
 
 cdef object claims = new_lock()     # one run at a time ties its nodes
+
+
+cdef Recorder new_recorder(object config, int crews):
+    """A flight recorder that holds a little more than the time after which the watchdog speaks, a minute at most."""
+    cdef double span_s = 1.25 * min(config.watchdog_s or DEFAULT_SPAN_S, 60.0)
+    return Recorder(config.flight_recorder_bytes, config.workers + crews, <int64_t>(span_s * 1e9))
 
 
 cdef class Engine:
@@ -87,7 +95,7 @@ cdef class Engine:
             self.crews += 1
         self.dispatch = Dispatch(
             len(plan.nodes), self.crews, len(plan.groups), len(plan.links), self.clock, config.max_batch_per_node,
-            config.flight_recorder,
+            new_recorder(config, self.crews),
         )
         set_ratio(self.dispatch, config.fairness_ratio)
         for index, placed in enumerate(plan.nodes):

@@ -77,7 +77,7 @@ cdef class Readiness:
     """The state of a run and the decision what is ready; see the declarations for the fields."""
 
     def __cinit__(self, int node_count, int crew_count, int group_count, int after_count, Clock clock, int batch,
-                  int recorded):
+                  Recorder recorder):
         cdef int index
         self.node_count = node_count
         self.crew_count = crew_count
@@ -99,7 +99,7 @@ cdef class Readiness:
             self.set_timer(&self.nodes[index], &self.nodes[index].room, HAS_ROOM)
             self.set_timer(&self.nodes[index], &self.nodes[index].retry, HAS_RETRY)
         self.timers = TimerHeap(3 * node_count)
-        self.recorder = Recorder(recorded)
+        self.recorder = recorder
         self.latency = new_timed(0)
         self.clock = clock
         self.batch = batch

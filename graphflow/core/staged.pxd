@@ -17,10 +17,10 @@ cdef class StagedCell(Cell):
     cdef bint claim(self, Inlet inlet, object item, int level) except -1
     cdef int open_call(self, Call call, InletState* inlet) except -1
     cdef bint begin(self, Call call) except -1
-    cdef object enter_call(self, Call call)
-    cdef int attempt(self, Call call) except -1
     cdef bint resume(self, Call call) except -1
     cdef int give_up(self, Call call) except -1
+    cdef object enter_call(self, Call call)
+    cdef int attempt(self, Call call) except -1
     cdef int attempt_begins(self, Call call) except -1
     cdef int attempt_ends(self, Call call, object error) except -1
     cdef int attempt_succeeded(self, Call call) except -1

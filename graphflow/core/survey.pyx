@@ -15,7 +15,7 @@ from graphflow.core.engine cimport Engine
 from graphflow.core.handler cimport Inlet
 from graphflow.core.histogram cimport Histogram, distribution
 from graphflow.core.lock cimport acquire, peek
-from graphflow.core.recorder cimport PHASE, STALL, TURN_BEGINS, TURN_ENDS, Event, Recorder
+from graphflow.core.recorder cimport PHASE, STALL, TURN_BEGINS, TURN_ENDS, Event, Recorder, Row
 from graphflow.core.sender cimport Outlet
 from graphflow.core.state cimport CONTROL_OUTBOX, ENDED, OUTBOX, PAUSED, STOPPED, Crew, NodeState
 
@@ -141,28 +141,36 @@ cdef str band_name(Engine engine, Edge edge, object link):
 
 
 def survey_flight(Engine engine):
-    """The events of the flight recorder, oldest first: (seconds on the run's clock, event, worker or -1, node or -1,
-    detail), and how many older ones were overwritten."""
+    """The events of the flight recorder: (seconds on the run's clock, event, worker or -1, node or -1, detail), how
+    many older ones were overwritten, and how many were left out. What a worker is in is there in any case."""
     cdef Recorder recorder = engine.dispatch.recorder
     cdef Event* copy
+    cdef Row* rows
     cdef Py_ssize_t index, place, kept
-    cdef int64_t written
+    cdef int64_t written, left_out
     cdef list events = []
     copy = <Event*>PyMem_Calloc(max(recorder.size, 1), sizeof(Event))
-    if copy == NULL:
-        raise MemoryError
+    rows = <Row*>PyMem_Calloc(max(recorder.row_count, 1), sizeof(Row))
     try:
+        if copy == NULL or rows == NULL:
+            raise MemoryError
         acquire(engine.dispatch.mu)
         memcpy(copy, recorder.ring, recorder.size * sizeof(Event))
+        memcpy(rows, recorder.rows, recorder.row_count * sizeof(Row))
         place = recorder.place
         written = recorder.written
+        left_out = recorder.left_out
         engine.dispatch.unlock()
         kept = min(written, recorder.size)
+        for index in range(recorder.row_count):
+            if rows[index].doing and (rows[index].left_out or rows[index].number < written - kept):
+                events.append(event_seen(&rows[index].began))
         for index in range(kept):
             events.append(event_seen(&copy[(place - kept + index + recorder.size) % recorder.size]))
     finally:
         PyMem_Free(copy)
-    return events, written - kept
+        PyMem_Free(rows)
+    return events, written - kept, left_out
 
 
 cdef tuple event_seen(Event* event):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections import Counter
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ from graphs import DEADLINE_S, Collect, Gate, Map, Remote, Source, Ticker, chain
 from graphflow import ErrorPolicy, FlightRecording, Message, Node, Scheduler, Subgraph
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -39,7 +42,7 @@ def test_every_turn_of_every_node_is_in_it() -> None:
 
 
 def test_each_worker_does_one_thing_at_a_time_in_order() -> None:
-    recording = ran(Source("a", range(3000)), Map("b"), Collect("c"), workers=3, flight_recorder=100_000)
+    recording = ran(Source("a", range(3000)), Map("b"), Collect("c"), workers=3, flight_recorder_bytes=16_000_000)
     for worker in {event.worker for event in recording.events if event.worker is not None}:
         mine = [event for event in recording.events if event.worker == worker]
         assert [event.at_s for event in mine] == sorted(event.at_s for event in mine)
@@ -102,15 +105,53 @@ def test_a_turn_that_was_cut_says_so() -> None:
 
 
 def test_only_the_latest_are_kept() -> None:
-    recording = ran(Source("a", range(2000)), Map("b"), Collect("c"), flight_recorder=10)
-    assert len(recording.events) == 10
-    assert recording.overwritten > 50
+    recording = ran(Source("a", range(2000)), Map("b"), Collect("c"), flight_recorder_bytes=160, watchdog_s=1e-3)
+    assert 10 <= len(recording.events) <= 10 + 2, "and what the workers are in"
+    assert recording.overwritten > 10
     assert recording.events[-1].at_s >= recording.events[0].at_s
     assert "stopped" in {event.detail for event in recording.events}
 
 
+def test_under_load_it_covers_the_time_after_which_the_watchdog_speaks_in_the_bytes_that_it_has() -> None:
+    """512 events are a few milliseconds of these turns."""
+    began = time.monotonic()
+
+    def numbers() -> Iterator[int]:
+        while time.monotonic() - began < 1.0:
+            yield 1
+
+    watchdog_s = 0.4
+    recording = ran(
+        Source("a", numbers()), Map("b"), Collect("c"), workers=2, watchdog_s=watchdog_s, flight_recorder_bytes=8192
+    )
+    assert len(recording.events) <= 8192 // 16 + 3
+    assert recording.left_out > 512
+    running = next(event for event in recording.events if event.detail != "starting" and event.at_s > 0)
+    assert recording.events[-1].at_s - running.at_s >= watchdog_s
+    times = [event.at_s for event in recording.events if recording.events[-1].at_s - event.at_s <= watchdog_s]
+    assert max(later - one for one, later in pairwise(times)) < watchdog_s / 2, "left out evenly"
+
+
+def test_the_turn_that_a_worker_is_in_is_known_when_all_else_was_overwritten() -> None:
+    gate, busy = Gate("gate"), Collect("busy")
+    graph = Subgraph.from_nodes("g", [gate, busy])
+    graph.expose_input("gate", "gate:in")
+    graph.expose_input("busy", "busy:in")
+    scheduler = scheduler_of(graph, workers=2, flight_recorder_bytes=16 * 12, watchdog_s=0.001)
+    with scheduler:
+        scheduler.input("gate").put(1)
+        assert gate.entered.wait(DEADLINE_S)
+        for number in range(200):
+            scheduler.input("busy").put(number)
+            busy.expect(number + 1)
+        mine = [event.event for event in scheduler.flight_recording().events if event.node == "gate"]
+        gate.opened.set()
+    assert mine[0] == "turn begins"
+    assert "turn ends" not in mine
+
+
 def test_a_recorder_of_size_zero_keeps_nothing() -> None:
-    recording = ran(Source("a", range(10)), Collect("b"), flight_recorder=0)
+    recording = ran(Source("a", range(10)), Collect("b"), flight_recorder_bytes=0)
     assert (recording.events, recording.overwritten) == ((), 0)
 
 
@@ -141,14 +182,14 @@ def test_dedicated_nodes_and_the_event_loop_have_rows_of_their_own() -> None:
 
 
 def test_the_trace_has_a_row_a_worker_and_its_slices_nest() -> None:
-    recording = ran(Source("a", range(3000)), Map("b"), Collect("c"), workers=2, flight_recorder=64)
+    recording = ran(Source("a", range(3000)), Map("b"), Collect("c"), workers=2, flight_recorder_bytes=1024)
     trace = json.loads(json.dumps(recording.to_chrome()))
     rows = {event["tid"]: event["args"]["name"] for event in trace["traceEvents"] if event["name"] == "thread_name"}
     assert set(rows.values()) <= {"worker-0", "worker-1", "other threads"}
     open_slices: dict[int, list[str]] = {row: [] for row in rows}
     times: dict[int, float] = dict.fromkeys(rows, 0.0)
     for event in trace["traceEvents"]:
-        if event["ph"] == "M":
+        if event["ph"] in "MC":
             continue
         assert event["ts"] >= times[event["tid"]]
         times[event["tid"]] = event["ts"]
@@ -159,6 +200,25 @@ def test_the_trace_has_a_row_a_worker_and_its_slices_nest() -> None:
         else:
             assert event["ph"] == "i"
     assert {event["name"] for event in trace["traceEvents"] if event["ph"] == "B"} <= {"a", "b", "c", "asleep"}
+
+
+def test_the_trace_has_a_counter_of_each_edges_depth_and_no_empty_arguments() -> None:
+    gate = Gate()
+    graph = Subgraph.from_nodes("g", [gate])
+    graph.expose_input("in", "gate:in")
+    scheduler = scheduler_of(graph, watchdog_s=0.04)
+    with scheduler:
+        scheduler.input("in").put_many(range(5))
+        until(lambda: len(scheduler.flight_recording().depths) >= 3)
+        recording = scheduler.flight_recording()
+        gate.opened.set()
+    assert {seen.edge for seen in recording.depths} == {"input:in->gate:in"}
+    assert recording.depths[-1].depth == 4
+    events = recording.to_chrome()["traceEvents"]
+    counters = [event for event in events if event["ph"] == "C"]
+    assert [event["args"] for event in counters] == [{"messages": seen.depth} for seen in recording.depths]
+    assert {event["name"] for event in counters} == {"depth of input:in->gate:in"}
+    assert [event for event in events if "args" in event and not all(map(str, event["args"].values()))] == []
 
 
 def test_writing_makes_the_folder_and_both_files(tmp_path: Path) -> None:

@@ -108,7 +108,13 @@ def test_a_name_that_is_none_is_refused(name: Any) -> None:
 
 @pytest.mark.parametrize(
     ("setting", "wrong"),
-    [("metrics", 1), ("metrics", None), ("flight_recorder", -1), ("flight_recorder", 2.0), ("flight_folder", 3)],
+    [
+        ("metrics", 1),
+        ("metrics", None),
+        ("flight_recorder_bytes", -1),
+        ("flight_recorder_bytes", 2.0),
+        ("flight_folder", 3),
+    ],
 )
 def test_settings_of_what_is_observed_are_checked(setting: str, wrong: Any) -> None:
     with pytest.raises((TypeError, ValueError), match=setting):

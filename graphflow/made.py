@@ -13,13 +13,13 @@ class MadeNode(Node):
     _policy: ErrorPolicy | None = None
     _letters: str | None = None  # the output that only the policy asked for
 
-    @property  # type: ignore[override]
+    @property
     def error_policy(self) -> ErrorPolicy | None:
         """What becomes of an error; None takes the scheduler's. A port that it names for dead letters is there."""
         return self._policy
 
     @error_policy.setter
-    def error_policy(self, policy: ErrorPolicy | None) -> None:
+    def error_policy(self, policy: ErrorPolicy | None) -> None:  # pyright: ignore[reportIncompatibleVariableOverride]
         declared = self.declared
         self._policy, self._letters = policy, None
         port = policy.final.port if isinstance(policy, ErrorPolicy) else None  # a check says what else it may be

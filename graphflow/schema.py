@@ -119,7 +119,8 @@ class _Reader:
         origin = typing.get_origin(schema)
         if origin is not None:
             return self._read_generic(schema, origin)
-        if isinstance(schema, type) and schema is not typing.Union:  # which is a type from 3.14 on
+        union: Any = typing.Union  # a type from 3.14 on
+        if isinstance(schema, type) and schema is not union:
             return [self._read_class(schema)]
         return self._read_special(schema)
 

@@ -17,7 +17,7 @@ from graphflow.placement import placed_nodes, placed_wires
 from graphflow.validation import ValidationIssue, warning
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from graphflow.node import Node
     from graphflow.subgraph import Subgraph
@@ -63,9 +63,9 @@ def passes_on(node: Node) -> bool:
     return any(isinstance(sent, ast.Name) and sent.id == message for step in steps for sent in _sent(step))
 
 
-def _sent(step: ast.AST) -> list[ast.expr | None]:
+def _sent(step: ast.AST) -> Sequence[ast.expr | None]:
     if isinstance(step, ast.Yield):
-        return step.value.elts if isinstance(step.value, ast.Tuple) else [step.value]
+        return [*step.value.elts] if isinstance(step.value, ast.Tuple) else [step.value]
     if isinstance(step, ast.Call) and isinstance(step.func, ast.Attribute) and step.func.attr == "emit":
         return step.args[1:]
     return []

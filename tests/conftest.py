@@ -87,7 +87,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """On a free-threaded Python nothing that was imported has brought the interpreter lock back."""
     came_back = bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and has_gil()
     if hasattr(session.config, "workeroutput"):  # one process of several: the one that reports for all is told
-        session.config.workeroutput["gil_came_back"] = came_back
+        session.config.workeroutput["gil_came_back"] = came_back  # pyright: ignore[reportAttributeAccessIssue]
     elif came_back or session.config.stash.get(_gil_came_back, False):
         session.config.get_terminal_writer().line("the GIL came back on: a module that needs it was imported", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

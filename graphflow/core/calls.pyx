@@ -15,17 +15,18 @@
 #       somebody is leaving: end_call() gives the role to exactly one caller while nobody has it, and whoever finds no
 #       leaver more gives it up in the same section.
 #   C5  The retry timer is armed for the first of the resting, or HAS_RETRY is pending, or the node has been stopped.
-#   C6  Where there is no window (`ordered = False`) calls in backoff let others pass. Of `open` calls `waiting` back off,
-#       `spare` of which take no place: open - min(waiting, spare) <= most. A worker inside has one call at most, so this
-#       holds too when one is taken up again; none is while there are streams (C8), which no worker is at. So at most
-#       `most + spare` back off. A tick waits for a tick in backoff.
+#   C6  Where there is no window (`ordered = False`) calls in backoff let others pass. Of `open` calls `waiting` back
+#       off, `spare` of which take no place: open - min(waiting, spare) <= most. A worker inside has one call at most,
+#       so this holds too when one is taken up again; none is while there are streams (C8), which no worker is at. So
+#       at most `most + spare` back off. A tick waits for a tick in backoff.
 #   C7  No more than `most` ended calls wait for the one who is leaving before their node takes something new, whatever
 #       it takes so long for: what they keep is bounded, dead letters included.
-#   C8  A call that has more to send than may be kept is `outgrown`: no worker is at it. In the window it is in `streams`
-#       if and only if its place is `gone`, outside the window from the start; end_call() looks at the next in the section
-#       in which the place before it goes, so its turn cannot be missed. While there are streams HAS_HELD is pending: the
-#       node takes nothing new, and when nobody is inside any more the first stream goes on, alone, sending at once. All
-#       that is before it has left then: leavers have somebody inside who hands them on, or are in the outbox, which masks.
+#   C8  A call that has more to send than may be kept is `outgrown`: no worker is at it. In the window it is in
+#       `streams` if and only if its place is `gone`, outside the window from the start; end_call() looks at the next
+#       in the section in which the place before it goes, so its turn cannot be missed. While there are streams
+#       HAS_HELD is pending: the node takes nothing new, and when nobody is inside any more the first stream goes on,
+#       alone, sending at once. All that is before it has left then: leavers have somebody inside who hands them on, or
+#       are in the outbox, which masks.
 #
 # Races thought of: two calls end at once (the second finds `leaving` set, and its call is on the list that the first
 # looks at again before it gives the role up); a call ends while another worker empties the outbox (the flush holds the

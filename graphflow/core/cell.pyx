@@ -112,6 +112,7 @@ cdef class Cell(Handler):
         cdef InletState* inlet = NULL
         cdef int quantum = 0
         cdef Work work
+        cdef Suspended held
         cdef bint first = True
         while turn.left > 0:
             self.show_outbox()
@@ -134,7 +135,8 @@ cdef class Cell(Handler):
             elif work == TICK_WORK:
                 turn.left -= self.tick()
             elif work == HELD_WORK:
-                turn.left -= self.drive_within(self.held_control if self.held_control is not None else self.held, quantum)
+                held = self.held_control if self.held_control is not None else self.held
+                turn.left -= self.drive_within(held, quantum)
             elif work == DATA_WORK:
                 turn.left -= self.take_data(<Inlet>self.inlets[inlet.index], quantum)
             elif work == SOURCE_WORK:

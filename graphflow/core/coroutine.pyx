@@ -40,8 +40,8 @@ cdef class Flight:
         raise RuntimeError("a Flight is run by a task of its own")
 
     cdef object step(self, object call, object argument):
-        """Go on until the next await, as the hook that runs here. A child that was forked on the loop's thread ends where
-        a hook hands back to the loop, whose pipes are its parent's."""
+        """Go on until the next await, as the hook that runs here. A child that was forked on the loop's thread ends
+        where a hook hands back to the loop, whose pipes are its parent's."""
         cdef Context* context = here()
         cdef void* outer = context.turn
         cdef void* outer_call = context.call

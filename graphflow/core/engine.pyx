@@ -233,7 +233,7 @@ cdef class Engine:
         return whole
 
     def let_go(self, Cell cell):
-        """Release a node that the run ended without waiting for. (A child that was forked inside its hook ends here.)"""
+        """Release a node that the run ended without waiting for. (A child forked inside its hook ends here.)"""
         if cell.over:
             leave_if_stranded(None)
             release_cell(cell)

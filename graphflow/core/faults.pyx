@@ -54,8 +54,8 @@ cdef class Faults(Sender):
         return 0
 
     cdef bint is_fatal(self, str hook, object error, Message message, str port) except -1:
-        """KeyboardInterrupt and SystemExit are nobody's to handle: they stop the graph and leave run(). (A child that was
-        forked inside the hook ends here by whatever left it.)"""
+        """KeyboardInterrupt and SystemExit are nobody's to handle: they stop the graph and leave run(). (A child that
+        was forked inside the hook ends here by whatever left it.)"""
         leave_if_stranded(error)
         if not isinstance(error, (KeyboardInterrupt, SystemExit)):
             return False
@@ -173,9 +173,9 @@ cdef class Faults(Sender):
 
 
 cdef list prepare_letters(tuple outlets, Message letter):
-    """A copy of a dead letter for each edge of its port. A node from a function is handed the DeadLetter as any payload,
-    so to it goes a DATA message: ERROR passes by functions, and at their ends it would be seen by nobody. It is checked
-    as an ERROR message all the same: the schema of the port may be that of results."""
+    """A copy of a dead letter for each edge of its port. A node from a function is handed the DeadLetter as any
+    payload, so to it goes a DATA message: ERROR passes by functions, and at their ends it would be seen by nobody. It
+    is checked as an ERROR message all the same: the schema of the port may be that of results."""
     cdef Outlet outlet
     cdef Py_ssize_t place
     cdef list copies = prepare_all(outlets, letter)

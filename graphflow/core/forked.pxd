@@ -2,7 +2,7 @@ from graphflow.core.contents cimport EdgeContents
 from libc.stdint cimport int64_t
 
 cdef enum:
-    FORKED = 32768      # beside the Special bits: the edge was part of a run as the process forked, and this is the child
+    FORKED = 32768      # beside the Special bits: the edge was part of a run as the process forked; this is the child
 
 cdef object forked_error(EdgeContents edge)
 cdef object closed_error(EdgeContents edge, str why)

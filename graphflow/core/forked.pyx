@@ -1,9 +1,9 @@
 # A child that was forked while a graph ran: what its edges answer, and how it ends where it was forked inside a hook.
 #
-# The parent's threads are not there in the child, and what they held of locks is held for ever. So nothing of a run goes
-# on in it: orphan.pyx takes the run apart as the child begins, and from then on every edge of it refuses. An edge says so
-# by a bit (FORKED) that stands beside CLOSED, which takes every put off the fast path anyway, and REFUSED, which does so
-# for every take: so nobody pays for the question who has not been closed.
+# The parent's threads are not there in the child, and what they held of locks is held for ever. So nothing of a run
+# goes on in it: orphan.pyx takes the run apart as the child begins, and from then on every edge of it refuses. An edge
+# says so by a bit (FORKED) that stands beside CLOSED, which takes every put off the fast path anyway, and REFUSED,
+# which does so for every take: so nobody pays for the question who has not been closed.
 #
 # A hook that forks goes on in the child, on the child's only thread, with the worker's frames below it. It is the
 # child's own until it would hand back to the run: at its return, the first value that it yields, or its first await.
@@ -33,8 +33,8 @@ cdef int64_t stranded = 0       # token of the run inside whose thread this proc
 cdef object forked_error(EdgeContents edge):
     """What every call of an edge raises that is part of a run of the parent process."""
     return SchedulerStateError(
-        f"{edge.id} belongs to a run of the process that this one ({os.getpid()}) was forked from; make a new Scheduler "
-        f"with new nodes here"
+        f"{edge.id} belongs to a run of the process that this one ({os.getpid()}) was forked from; make a new "
+        f"Scheduler with new nodes here"
     )
 
 

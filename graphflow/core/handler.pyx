@@ -177,13 +177,14 @@ cdef class Handler(Faults):
         return 1
 
     cdef int say_unseen(self, Message message, str port) except -1:
-        """An ERROR message has reached a node from a function that sends nothing on: nobody sees it. Said once a node."""
+        """An ERROR message has reached a node from a function that sends nothing on, so nobody sees it: said once."""
         if not self.unseen_said:
             self.unseen_said = True
             say(
                 log, "error_unseen",
-                "node %s: an ERROR message ends here unseen, as its function is called with DATA only; connect the port that "
-                "sends it to a node of a class, or to an exposed output", self.path, **self.about(message, port),
+                "node %s: an ERROR message ends here unseen, as its function is called with DATA only; connect the "
+                "port that sends it to a node of a class, or to an exposed output",
+                self.path, **self.about(message, port),
             )
         return 0
 
@@ -222,8 +223,8 @@ cdef class Handler(Faults):
         return suspended
 
     cdef bint is_generator(self, object result, str hook) except -1:
-        """What a hook returned: True for a generator; TypeError for an awaitable that nobody would run; anything else is
-        ignored, and the first time that is said."""
+        """What a hook returned: True for a generator; TypeError for an awaitable that nobody would run; anything else
+        is ignored, and the first time that is said."""
         if PyGen_CheckExact(result):
             return True
         refuse_of_hook(result, hook, self.path, False)

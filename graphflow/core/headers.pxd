@@ -6,7 +6,7 @@ cdef class Headers:
     cdef str trace        # the id, None until it is first read; only a root's is used
     cdef Headers root     # the Headers that hold the id for this one, None in a root
     cdef double stamp     # seconds since the epoch
-    cdef object carried   # the contextvars.Context of the putter, where it is carried along, else None; see variables.pyx
+    cdef object carried   # the putter's contextvars.Context where that is carried along, else None (variables.pyx)
 
 
 # Headers of their own with what the mapping `given` holds, over what `parent` (or None) holds; `stamp` unless

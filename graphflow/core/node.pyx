@@ -63,8 +63,8 @@ cdef class NodeBase:
         cdef double checked = amounts.seconds("seconds", seconds)
         if cell is None or here().turn != <void*>cell:
             raise SchedulerStateError(
-                f"node {getattr(self, 'name', type(self).__name__)!r}: sleep() works only inside the node's own running "
-                f"hook; a thread of your own asks is_live()"
+                f"node {getattr(self, 'name', type(self).__name__)!r}: sleep() works only inside the node's own "
+                f"running hook; a thread of your own asks is_live()"
             )
         if cell.state.crew.wake_fd >= 0:
             raise SchedulerStateError(

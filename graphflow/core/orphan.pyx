@@ -1,18 +1,17 @@
 # Taking a run apart in a forked child; see forked.pyx for what that is for.
 #
-# It is done on the child's one thread before fork() returns to its caller, so nothing is locked. What is found is what the
-# other threads left at that moment. Sections that hold the GIL (all of an edge's, and those of the dispatcher that news
-# and turns are) were complete, as whoever forks holds it; on a free-threaded build the interpreter stops the others at
-# such a place. But workers that lie down and the keeper hold the dispatcher's lock without the GIL, and may have been
-# anywhere: what they change (lists of nodes that are ready, timers, sleepers, bells) is not repaired but emptied, after
-# which the thread that forked can leave its turn like any other.
+# It is done on the child's one thread before fork() returns to its caller, so nothing is locked. What is found is what
+# the other threads left at that moment. Sections that hold the GIL (all of an edge's, and those of the dispatcher that
+# news and turns are) were complete, as whoever forks holds it; on a free-threaded build the interpreter stops the
+# others at such a place. But workers that lie down and the keeper hold the dispatcher's lock without the GIL, and may
+# have been anywhere: what they change (lists of nodes that are ready, timers, sleepers, bells) is not repaired but
+# emptied, after which the thread that forked can leave its turn like any other.
 #
 # Locks and bells are made anew in place. A bell is not destroyed first: the C library would wait for its sleepers.
 #
 # Who waits at an edge is let go (one may be this thread, interrupted by a signal handler that forked); coroutines are
-# not called: their loops' pipes are the parent's too. For the same reason no byte goes to the run's event loop any more.
-
-from libc.stdint cimport int64_t
+# not called: their loops' pipes are the parent's too. For the same reason no byte goes to the run's event loop any
+# more.
 
 from graphflow.core.cell cimport Cell
 from graphflow.core.contents cimport CLOSED, REFUSED

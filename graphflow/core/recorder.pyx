@@ -5,15 +5,15 @@
 # Under load there are millions of turns a second, and what led to a stall is seconds old when the watchdog speaks. So
 # turns and sleeps that come faster than the ring can hold for `span_ns` are left out, whole (their end with their
 # beginning) and evenly over time; what no worker does often (errors, control messages, ticks) has a share of its own,
-# and phases and stalls are always kept. The turn or sleep that a worker is in is known whatever was left out or has been
-# overwritten: it is in the worker's row.
+# and phases and stalls are always kept. The turn or sleep that a worker is in is known whatever was left out or has
+# been overwritten: it is in the worker's row.
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int16_t, int64_t
 
 
 cdef class Recorder:
-    """The latest events, in `bytes` of memory: those of the last `span_ns` at least. With room for none none is kept."""
+    """The latest events, in `bytes` of memory: those of the last `span_ns` at least. Without room none is kept."""
 
     def __cinit__(self, Py_ssize_t bytes, int row_count, int64_t span_ns):
         self.size = bytes // sizeof(Event)

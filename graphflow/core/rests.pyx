@@ -9,8 +9,8 @@
 # does then, such as a dead letter, still has the time of the drain to be handled. A deadline only ever comes nearer, so
 # nobody is given up too early. Those calls are due at once, marked `cut`; a worker takes them as it takes any that is
 # due. Whoever fails during the drain is asked the same question before it lies down (rest), in the section that would
-# lay it down, so none slips in between the two. What no worker came to in time, as its node waited for room or was busy,
-# is cut when the time is up, and given up so by the node's stop hook.
+# lay it down, so none slips in between the two. What no worker came to in time, as its node waited for room or was
+# busy, is cut when the time is up, and given up so by the node's stop hook.
 
 from libc.stdint cimport int64_t
 

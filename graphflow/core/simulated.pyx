@@ -39,8 +39,9 @@ from graphflow.core.timers cimport NEVER
 from graphflow.core.baton import Abandoned
 
 cdef enum:
-    OVERTAKEN_AT_MOST = 2   # messages that may begin when a tick is due: it can come between the choice and the taking
-                            # (for control: and for each other worker that may be inside as well)
+    # Messages that may begin when a tick is due: it can come between the choice and the taking. (For control: and for
+    # each other worker that may be inside as well.)
+    OVERTAKEN_AT_MOST = 2
 
 
 cdef class SimulatedEngine(Engine):
@@ -227,9 +228,8 @@ cdef class RunRules(Rules):
         if self.engine.dispatch.phase >= STOPPING:
             return None
         for link in self.engine.links:
-            wrong = (
-                self.forgotten(link.edge, link.target is not None) or self.unsent(link.edge) or self.unweighed(link.edge)
-            )
+            wrong = self.forgotten(link.edge, link.target is not None) or self.unsent(link.edge)
+            wrong = wrong or self.unweighed(link.edge)
             if wrong is not None:
                 return wrong
         return None

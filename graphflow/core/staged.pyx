@@ -224,7 +224,7 @@ cdef class StagedCell(Cell):
         return self.end_call(call)
 
     cdef int call_hook(self, Call call) except -1:
-        """Run on_message or on_tick; a generator is exhausted at once, as what it yields is kept anyway, or outgrows that."""
+        """Run on_message or on_tick; a generator is exhausted at once, as what it yields is kept, or outgrows that."""
         if call.message is not None:
             result = self.on_message(call.port, call.seen)
         else:

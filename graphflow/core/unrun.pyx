@@ -80,6 +80,6 @@ cdef object not_a_value(object value, str path):
     cdef str kind = kind_of(value)
     closed(value)
     return TypeError(
-        f"node {path!r} sends {kind} where a value is expected, and nobody awaits it: await it first, in an `async def` "
-        f"(a function given to a node may be one, and so may a hook); {AS_IT_IS}"
+        f"node {path!r} sends {kind} where a value is expected, and nobody awaits it: await it first, in an `async "
+        f"def` (a function given to a node may be one, and so may a hook); {AS_IT_IS}"
     )

@@ -155,7 +155,7 @@ class BatchNode(StepNode):
 
     def on_stop(self) -> None:
         """Says what a stop without drain has left here."""
-        left = self.buffered = len(self._batch.take())
+        left = self.buffered = len(self._batch.take())  # pyright: ignore[reportIncompatibleVariableOverride]
         if left:
             say(
                 log,

@@ -63,7 +63,7 @@ def test_what_a_node_sets_its_next_message_sees() -> None:
 
 
 def test_functions_have_contexts_of_their_own_and_so_have_decimals() -> None:
-    found = []
+    found: list[Any] = []
 
     def imprecise(number: int) -> decimal.Decimal:
         decimal.getcontext().prec = 3

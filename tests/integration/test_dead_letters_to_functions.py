@@ -193,7 +193,7 @@ PICKY: dict[str, Callable[..., Node]] = {
     "async sink": lambda **settings: sink_node(async_picky, "picky", **settings),
     "node without outputs": lambda **settings: node(name="picky", outputs=(), **settings)(picky),
 }
-POLICIES = {
+POLICIES: dict[str, dict[str, Any]] = {
     "letter": {"error_policy": LETTERS},
     "retry": {"error_policy": ErrorPolicy.retry(2, backoff_s=0, then=LETTERS)},
     "concurrent": {"error_policy": LETTERS, "max_concurrency": 2},

@@ -128,7 +128,6 @@ def test_every_hook_may_rest(hook: str) -> None:
         def produce(self) -> Iterator[Any]:
             self.rest("produce")
             raise OSError("now on_error")
-            yield
 
         def on_start(self) -> None:
             self.rest("on_start")

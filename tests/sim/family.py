@@ -92,7 +92,7 @@ def _key(payload: Route) -> Any:
 
 
 def _size(payload: Route) -> int:
-    return 1 + payload[1] % 5
+    return 1 + int(payload[1]) % 5
 
 
 def _feed(rng: random.Random, world: World, before: list[Member], member: Member) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING
 
-from coroutines import run
+from one_loop import run
 
 from graphflow import EdgeClosed, Message, MessageType, PriorityBand
 from graphflow.testing import sleep

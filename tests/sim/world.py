@@ -93,8 +93,8 @@ class World:
     def _check_offers(self, members: dict[str, Member]) -> None:
         """Every edge was offered what was sent there, once: also what a stop has left."""
         entered: dict[str, int] = defaultdict(int)
-        for name, sent in self.sent.items():
-            entered[name.partition("-")[2]] += len(sent) + self.controls[name]
+        for name, routes in self.sent.items():
+            entered[name.partition("-")[2]] += len(routes) + self.controls[name]
         for edge in self.graph.edges:
             source = members.get(edge.source_node)
             sent = len(source.sent) + len(source.controls) if source is not None else entered[edge.target_node]

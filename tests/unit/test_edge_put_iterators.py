@@ -39,9 +39,15 @@ def test_the_item_of_the_error_and_the_iterator_are_all_that_is_left() -> None:
     assert seen + drained(edge) == list(range(20))
 
 
+def _read_into(read: list[int], count: int) -> Iterator[int]:
+    for number in range(count):
+        read.append(number)
+        yield number
+
+
 def test_it_is_read_on_when_there_is_room() -> None:
     edge, read = make_edge(1), list[int]()
-    call = Call(edge.put_many, (read.append(number) or number for number in range(50)))
+    call = Call(edge.put_many, _read_into(read, 50))
     for number in range(50):
         assert edge.get(timeout=30) == number
         assert len(read) <= number + 3  # taken, in the edge, in hand

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from graphs import Collect, Map, Source, Yield, assert_stopped_clean, chain, run_graph
@@ -298,7 +298,7 @@ def test_a_merge_function_that_returns_an_awaitable_has_failed() -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"default_policy": Coalesce(lambda old, new: new, key=fetch)},
+        {"default_policy": Coalesce(lambda old, new: new, key=cast("Any", fetch))},
         {"max_bytes": 10, "sizeof": fetch},
         {"default_policy": type("Asks", (), {"on_enqueue": lambda self, capacity, size, item: fetch(item)})()},
     ],
@@ -315,7 +315,8 @@ def test_a_function_of_an_edge_that_returns_an_awaitable_is_refused(options: dic
 
 
 def hooked(**hooks: Any) -> Node:
-    return type("Hooked", (Node,), {"inputs": "in", "outputs": "out", **hooks})("hooked")
+    made: Node = type("Hooked", (Node,), {"inputs": "in", "outputs": "out", **hooks})("hooked")
+    return made
 
 
 def starts(self: Any, *args: Any) -> Iterator[int]:

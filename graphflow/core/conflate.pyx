@@ -45,7 +45,7 @@ from graphflow.core.policy cimport (
 )
 from graphflow.core.queue cimport EdgeQueue, unwrap
 from graphflow.core.ring cimport list_items
-from graphflow.core.unrun cimport refuse_awaitable
+from graphflow.core.unrun cimport awaitable, refuse_awaitable
 from graphflow.core.waiter cimport Wait
 
 from graphflow.errors import SchemaError
@@ -270,7 +270,8 @@ cdef int merge(EdgeQueue queue, Attempt attempt, object policy, bint strict) exc
             payload = (<Coalesce>policy).fn(payload_of(old), payload_of(new))
         finally:
             here().asking -= 1
-        refuse_awaitable(payload, f"the merge function {(<Coalesce>policy).fn!r}")
+        if awaitable(payload):      # first: to say whose it is costs more than a merge
+            refuse_awaitable(payload, f"the merge function {(<Coalesce>policy).fn!r}")
         if queue.spec is not None and not is_error(new) and not queue.spec.accepts(payload):
             raise SchemaError(
                 f"the merge function {(<Coalesce>policy).fn!r} returned a payload of type "

@@ -19,7 +19,7 @@ from graphflow.core.policy cimport (
     ask,
     kind_of,
 )
-from graphflow.core.unrun cimport refuse_awaitable
+from graphflow.core.unrun cimport awaitable, refuse_awaitable
 from graphflow.core.variables cimport carry
 from graphflow.core.waiter cimport Wait
 
@@ -60,7 +60,8 @@ cdef class CheckedQueue(LeasedQueue):
         entry.size = self.measure(payload, True)
         if self.index is not None:
             entry.key = (<Coalesce>self.policy).key(payload)
-            refuse_awaitable(entry.key, f"{self.id}: the key function {(<Coalesce>self.policy).key!r}")
+            if awaitable(entry.key):
+                refuse_awaitable(entry.key, f"{self.id}: the key function {(<Coalesce>self.policy).key!r}")
             entry.hash = hash(entry.key)
         return entry
 
@@ -77,7 +78,8 @@ cdef class CheckedQueue(LeasedQueue):
             return 0
         if self.size_of is not None:
             measured = self.size_of(payload)
-            refuse_awaitable(measured, f"{self.id}: sizeof {self.size_of!r}")
+            if awaitable(measured):
+                refuse_awaitable(measured, f"{self.id}: sizeof {self.size_of!r}")
         elif hasattr(type(payload), "__len__"):
             measured = payload.nbytes if isinstance(payload, memoryview) else len(payload)
         else:

@@ -2,7 +2,8 @@
 # nothing iterates. It looks like any other value (it is true, it can be sent), so the work in it would be left undone
 # without a word; here it is an error of the node's, which says what to do.
 #
-# The look itself is inline, in the declarations. Everything here runs where something is wrong already, or once a run.
+# The look itself is inline, in the declarations, and comes before the words for it are put together, which cost more than
+# a hop. All else here runs where something is wrong already, or once a run.
 
 cdef extern from "Python.h":
     bint PyGen_CheckExact(object value) noexcept
@@ -47,7 +48,10 @@ cdef int refuse_awaitable(object value, str what) except -1:
 
 
 cdef int refuse_result(object value, str path, object function) except -1:
-    """The same for what the function of a node has returned."""
+    """The same for what the function of a node has returned, which may be for each message: so it looks first, and then
+    finds words."""
+    if kind_of(value) is None:
+        return 0
     return refuse_unrun(
         value, f"the function {function!r} of node {path!r}",
         "give the node the `async def` itself, or await (of a generator: iterate) in the function"

@@ -361,3 +361,28 @@ def test_a_hook_that_is_none_is_refused(hooks: dict[str, Any], said: str) -> Non
 def test_a_subclass_may_switch_off_the_source_that_it_inherits() -> None:
     node = type("Off", (Source,), {"produce": None})("off", [])
     assert [issue for issue in Subgraph.from_nodes("g", [node]).validate() if issue.level == "error"] == []
+
+
+class Unspeakable:
+    """A function that nobody may look at while all is well: that would cost each message more than its hop."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __call__(self, *args: Any) -> Any:
+        return self.function(*args)
+
+    def __repr__(self) -> str:
+        raise AssertionError("it was put into words")
+
+
+def test_functions_are_put_into_words_only_where_something_is_wrong() -> None:
+    for function in (map_node, filter_node, sink_node):
+        made = function(Unspeakable(lambda value: value + 1), "node")
+        graph = chain(Source("source", [1, 2]), made, *([] if function is sink_node else [Collect("collect")]))
+        assert not run_graph(graph).errors
+    policy = Coalesce(Unspeakable(lambda old, new: new), key=Unspeakable(lambda value: 0))
+    edge = Edge("a", "out", "b", "in", max_bytes=9, sizeof=Unspeakable(lambda value: 1), default_policy=policy)
+    for number in range(3):
+        edge.put(number)
+    assert edge.get() == 2

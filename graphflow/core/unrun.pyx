@@ -2,8 +2,8 @@
 # nothing iterates. It looks like any other value (it is true, it can be sent), so the work in it would be left undone
 # without a word; here it is an error of the node's, which says what to do.
 #
-# The look itself is inline, in the declarations, and comes before the words for it are put together, which cost more than
-# a hop. All else here runs where something is wrong already, or once a run.
+# The look itself is inline, in the declarations, and comes before the words for it are put together, which cost more
+# than a hop. All else here runs where something is wrong already, or once a run.
 
 cdef extern from "Python.h":
     bint PyGen_CheckExact(object value) noexcept

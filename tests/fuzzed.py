@@ -70,8 +70,10 @@ def attempt(world: World, target: Target, wrong: dict[str, Value], by_name: bool
             # A coroutine that was refused an argument before it began is no matter of ours.
             warnings.simplefilter("ignore")
             target.call(*placed, **named)
-    except allowed:
+    except allowed as refusal:
         world.answered["refused"] += 1
+        if vars(refusal).get("accepted"):  # put_many of an iterator that failed: what came before is in
+            return None, world.renew()
         try:
             after = world.seen()
         except Exception as error:

@@ -16,7 +16,7 @@ from graphflow.core.contents cimport (
     TTL,
     Counts,
 )
-from graphflow.core.forked cimport closed_error, refuse_forked
+from graphflow.core.forked cimport FORKED, closed_error, refuse_forked
 from graphflow.core.intake cimport is_control
 from graphflow.core.keyindex cimport new_index
 from graphflow.core.lock cimport acquire
@@ -151,6 +151,8 @@ cdef class Edge(WaitingQueue):
         return cls
 
     def __repr__(self):
+        if not self.special & FORKED:   # an edge of the parent's run can be shown, and is left as it was
+            self.expire_now()
         return f"<Edge {self.id} {self.depth_peek()}/{self.capacity}>"
 
     # ---------------------------------------------------------------------------------------- what it is
@@ -368,16 +370,21 @@ cdef class Edge(WaitingQueue):
 
 
 cdef Py_ssize_t put_each(Edge edge, object items, int64_t limit, int64_t until) except -1:
-    """Put what comes, one by one: what was read is in, or is the `item` of the error."""
+    """Put what comes, one by one: what was read is in, or is the `item` of the error. An error of the iterator's own
+    says how many were accepted as well."""
     cdef Py_ssize_t accepted = 0
-    for item in items:
-        try:
-            put_one(edge, item, limit if limit <= 0 else max(0, until - edge.clock.now_ns()), limit)
-        except BaseException as error:
-            if not add_accepted(error, accepted):
-                vars(error)["item"] = item
-            raise
-        accepted += 1
+    try:
+        for item in items:
+            try:
+                put_one(edge, item, limit if limit <= 0 else max(0, until - edge.clock.now_ns()), limit)
+            except BaseException as error:
+                if not add_accepted(error, accepted):
+                    vars(error)["item"] = item
+                raise
+            accepted += 1
+    except BaseException as error:
+        vars(error).setdefault("accepted", accepted)
+        raise
     return accepted
 
 

@@ -222,7 +222,7 @@ class Snapshot:
         return _plain(self)  # type: ignore[no-any-return]
 
 
-class FrozenDict(dict[str, Any]):
+class _FrozenDict(dict[str, Any]):
     """A dict that refuses changes. Unlike a MappingProxyType it can be pickled, copied and given to
     `dataclasses.asdict`."""
 
@@ -232,13 +232,13 @@ class FrozenDict(dict[str, Any]):
     __setitem__ = __delitem__ = __ior__ = _refuse  # pyright: ignore[reportAssignmentType,reportIncompatibleMethodOverride]
     clear = pop = popitem = setdefault = update = _refuse  # pyright: ignore[reportAssignmentType,reportIncompatibleMethodOverride]
 
-    def __reduce__(self) -> tuple[type[FrozenDict], tuple[dict[str, Any]]]:
-        return FrozenDict, (dict(self),)
+    def __reduce__(self) -> tuple[type[_FrozenDict], tuple[dict[str, Any]]]:
+        return _FrozenDict, (dict(self),)
 
 
 def frozen(mapping: dict[str, Any]) -> Mapping[str, Any]:
     """The same, read-only."""
-    return FrozenDict(mapping)
+    return _FrozenDict(mapping)
 
 
 def _plain(value: Any) -> Any:

@@ -71,8 +71,9 @@ class Latch:
 
 
 def refuse_in_simulation(what: str, instead: str) -> None:
-    """SchedulerStateError on a thread of a simulation: an event loop would hold up everybody there."""
-    if acting() is not None:
+    """SchedulerStateError on a thread of a simulation: an event loop would hold up everybody there, but for one that
+    waits as the simulation's threads do, and says so (`gives_way`)."""
+    if acting() is not None and not getattr(asyncio._get_running_loop(), "gives_way", False):
         raise SchedulerStateError(
             f"{what} works on no thread of a simulation, where nobody else may go on while an event loop waits: "
             f"use {instead}"

@@ -43,6 +43,8 @@ class _Timer:
 class _Loop:
     """The part of an event loop that graphflow.awaiting and core/awaited ask of one."""
 
+    gives_way = True  # see refuse_in_simulation
+
     def __init__(self) -> None:
         self.calls: list[Callable[[], object]] = []  # appended to by whoever rings
         self.timers: list[tuple[float, _Timer, Callable[[], object]]] = []

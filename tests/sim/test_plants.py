@@ -23,7 +23,7 @@ PLANTS = {
     "off by one": (20, "its capacity is"),
     "starving tick": (200, "a tick is due"),
     "dropped outbox entry": (2000, "are missing"),
-    "delivered twice": (2000, "came twice|what it never sent"),
+    "delivered twice": (2000, "came twice|what it never sent|as offered"),
     "stale look": (1000, "its node was not told of"),
     "deaf rest": (1000, "rests in sleep\\(\\) although it is to end"),
     "unwoken keeper": (50, "due before the keeper wakes"),

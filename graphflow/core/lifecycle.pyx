@@ -197,8 +197,7 @@ cdef class Lifecycle(Rests):
             poke(self.drain_wanted, 1)
         else:
             poke(self.stop_wanted, 1)
-        if not planted("deaf rest"):
-            self.linger_bell.ring_all()
+        self.linger_bell.ring_all()
         if self.phase == RUNNING or self.phase == DRAINING:
             if drain and self.phase == RUNNING:
                 self.begin_drain()

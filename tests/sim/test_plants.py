@@ -25,7 +25,6 @@ PLANTS = {
     "dropped outbox entry": (2000, "are missing"),
     "delivered twice": (2000, "came twice|what it never sent|as offered"),
     "stale look": (1000, "its node was not told of"),
-    "deaf rest": (1000, "rests in sleep\\(\\) although it is to end"),
     "unwoken keeper": (50, "due before the keeper wakes"),
     "control behind data": (500, "control waits"),
     "leaking limit": (200, "its outbox holds"),

@@ -128,8 +128,8 @@ def check_outboxes(items: Sequence[Subgraph | Node], outbox_limit: int) -> list[
         warning(
             "SMALL_OUTBOX",
             f"output port {port!r} of node {path!r} has {count} edges, and outbox_limit is {outbox_limit}: where all "
-            f"are full not even one message could be kept for them. The limit of this node is {count}; raise "
-            f"outbox_limit in SchedulerConfig",
+            f"are full not even one message could be kept for them. The node gets the limit that lets each call emit "
+            f"one; raise outbox_limit in SchedulerConfig",
         )
         for (path, port), count in edges.items()
         if count > outbox_limit

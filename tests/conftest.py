@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import os
 import random
+import signal
 import sysconfig
 import threading
 import time
@@ -52,7 +53,10 @@ LEAVE_S = 5.0  # how long threads may take to end after a test
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Hypothesis has the run's seed too, unless it is given one of its own."""
+    """Hypothesis has the run's seed too, unless given one of its own. SIGINT interrupts a run that a shell has put
+    into its background, too: there it is ignored at first, in the processes of the tests as well."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = _seeds(config).choose_seed(config)
 

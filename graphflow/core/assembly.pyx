@@ -156,8 +156,11 @@ cdef Outlet make_outlet(object link, Cell cell, object target):
 cdef int complete(Cell cell) except -1:
     """All edges of the node are known: what is looked up at every emit is looked up once."""
     cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
-    # Room for one message on every edge of a port, in each call that may be under way.
-    widest = max(map(len, cell.outs.values()), default=0) * cell.node.max_concurrency
+    # Room for one message on every edge of a port, in each call that may have something to send: where calls are kept
+    # those are the open ones and as many that wait to leave (C7). The copy that is on its way into the outbox counts twice.
+    widest = max(map(len, cell.outs.values()), default=0)
+    if cell.state.book.kept:
+        widest *= 2 * cell.node.max_concurrency + 1
     cell.outbox_limit = max(cell.outbox_limit, widest)
     set_only_outlets(cell)
     if type(cell) is StepCell:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def test_a_batch_is_sent_when_its_first_payload_has_waited() -> None:
-    graph = chain(batch_node(100, timeout=0.02), collect := Collect())
+    graph = chain(batch_node(100, timeout=0.2), collect := Collect())
     graph.expose_input("in", "batch:in")
     with scheduler_of(graph) as scheduler:
         inlet = scheduler.input("in")

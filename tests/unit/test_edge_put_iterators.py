@@ -94,6 +94,7 @@ def test_control_of_an_iterator_goes_to_the_lane() -> None:
     assert drained(edge) == [stop, 1, 2]
 
 
+@pytest.mark.untraced  # what the signal handler raises ends in the tracer, if that is what it interrupts
 @pytest.mark.parametrize("make", [list, iter])
 def test_an_interrupt_says_how_many_went_in(make: Any) -> None:
     """A signal handler that raises, here a custom one, ends the wait on the main thread."""

@@ -40,13 +40,41 @@ EVENTS = {
     "tracing_error": logging.ERROR,
 }
 
+TEXT_LIMIT = 64 * 1024  # characters of an error with its traceback: one may quote a payload of any size
+LINE_LIMIT = 200  # characters of an error where it is told in one line
+
 logging.getLogger("graphflow").addHandler(logging.NullHandler())
+
+
+def cut(text: str) -> str:
+    """The text, or the beginning and the end of one that is longer than TEXT_LIMIT, and how much is left out."""
+    left_out = len(text) - TEXT_LIMIT
+    if left_out <= 0:
+        return text
+    half = TEXT_LIMIT // 2
+    return f"{text[:half]}\n[{left_out} characters are left out]\n{text[-half:]}"
+
+
+def traceback_of(error: BaseException) -> str:
+    """The traceback as text, with what the error says of itself, cut."""
+    return cut("".join(traceback.format_exception(error)))
+
+
+def in_a_line(error: BaseException) -> str:
+    """The error's type and the beginning of what it says of itself."""
+    line = "".join(traceback.format_exception_only(error)).partition("\n")[0]
+    return line if len(line) <= LINE_LIMIT else f"{line[:LINE_LIMIT]}..."
 
 
 def say(log: logging.Logger, event: str, message: str, *args: object, exc_info: Any = None, **fields: Any) -> None:
     """Log an event at its level, with its fields. An exception of a user's filter is printed, as the logging module
-    does for handlers, and goes no further."""
+    does for handlers, and goes no further. An error whose text is too long comes as a part of the message, cut: as
+    `exc_info` each handler would write it whole."""
     try:
+        if isinstance(exc_info, BaseException) and log.isEnabledFor(EVENTS[event]):
+            text = "".join(traceback.format_exception(exc_info))
+            if len(text) > TEXT_LIMIT:
+                message, args, exc_info = f"{message}\n%s", (*args, cut(text)), None
         log.log(EVENTS[event], message, *args, exc_info=exc_info, extra={"event": event, **fields})
     except Exception:
         if logging.raiseExceptions and sys.stderr is not None:

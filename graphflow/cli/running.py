@@ -7,7 +7,6 @@ import math
 import signal
 import threading
 import time
-import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from rich.live import Live
 from rich.logging import RichHandler
 
 from graphflow.cli.table import LiveTable, plain_line
+from graphflow.logs import in_a_line, traceback_of
 from graphflow.signals import HURRY_S, STOP_SIGNALS, stop_signals
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class Watched:
 
     def _outcome(self) -> int:
         if self._error is not None:
-            self._console.print("".join(traceback.format_exception(self._error)), markup=False, highlight=False, end="")
+            self._console.print(traceback_of(self._error), markup=False, highlight=False, end="")
             where = ", ".join(self._report.errors) if self._report is not None else ""
             self._console.print(f"stopped by {self._error!r}" + (f" in {where}" if where else ""), markup=False)
         self._console.print(str(self._report), markup=False, highlight=False)
@@ -146,9 +146,7 @@ class _OneLine(logging.Formatter):
         first, *more = record.getMessage().splitlines() or [""]
         error = record.exc_info[1] if record.exc_info else None
         self.left_out += bool(more or error or record.stack_info)
-        return (
-            first if error is None else f"{first} ({''.join(traceback.format_exception_only(error)).splitlines()[0]})"
-        )
+        return first if error is None else f"{first} ({in_a_line(error)})"
 
 
 @contextmanager

@@ -2,8 +2,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from graphflow.core.clock import Clock
+from graphflow.core.node import NodeBase
 from graphflow.core.policy import Policy, PutResult
-from graphflow.core.port import PortSpec
+from graphflow.core.port import Port, PortSpec
 from graphflow.stats import EdgeStats
 
 _T = TypeVar("_T", default=Any)
@@ -14,7 +15,8 @@ class Edge(Generic[_T]):
     capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
     after which an item is not delivered but counted as expired; control_capacity: CONTROL messages, in a lane of their
     own that overtakes the data and takes no room from it. spec: a PortSpec whose schema the payloads must match.
-    default_policy: what happens to a newcomer on a full edge, Block() if None.
+    default_policy: what happens to a newcomer on a full edge, Block() if None. The ends are names, or the nodes and
+    ports that bear them.
 
     Messages and raw values may be put; a bare None is not an item. Raises ValueError or TypeError, naming the argument,
     for bounds and policies that are none.
@@ -22,10 +24,10 @@ class Edge(Generic[_T]):
 
     def __init__(
         self,
-        source_node: str,
-        source_port: str,
-        target_node: str,
-        target_port: str,
+        source_node: str | NodeBase,
+        source_port: str | Port,
+        target_node: str | NodeBase,
+        target_port: str | Port,
         capacity: int = 1024,
         spec: PortSpec | None = None,
         default_policy: Policy | None = None,

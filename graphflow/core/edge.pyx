@@ -30,7 +30,7 @@ from graphflow.core.policy cimport (
     kind_of,
     put_result,
 )
-from graphflow.core.port cimport PortSpec
+from graphflow.core.port cimport Port, PortSpec
 from graphflow.core.ring cimport new_ring
 from graphflow.core.waiter cimport timeout_ns_of
 from graphflow.core.waiting cimport WaitingQueue
@@ -51,6 +51,18 @@ cdef Py_ssize_t positive(object value, str name) except -1:
     if not 1 <= number <= LARGEST:
         raise ValueError(f"{name} must be a whole number from 1 to 2**62, not {value!r}")
     return number
+
+
+cdef object name_of(object value, str name):
+    """The name of an end of an edge, given as it is or by the node or port that bears it."""
+    from graphflow.core.node import NodeBase     # which needs edges itself
+
+    if isinstance(value, (NodeBase, Port)):
+        value = value.name
+    if not isinstance(value, str) or len(PyUnicode_FromObject(value)) == 0:
+        kind = name.partition("_")[2]
+        raise TypeError(f"{name} must be a non-empty str or the {kind} itself, not {value!r}")
+    return value
 
 
 cdef int64_t seconds_ns(object value, str name) except -1:
@@ -80,7 +92,8 @@ cdef class Edge(WaitingQueue):
     capacity: items it holds; max_bytes: bytes it holds, as sizeof(payload) counts them (default: len); ttl_s: seconds
     after which an item is not delivered but counted as expired; control_capacity: CONTROL messages, in a lane of their
     own that overtakes the data and takes no room from it. spec: a PortSpec whose schema the payloads must match.
-    default_policy: what happens to a newcomer on a full edge, Block() if None.
+    default_policy: what happens to a newcomer on a full edge, Block() if None. The ends are names, or the nodes and
+    ports that bear them.
 
     Messages and raw values may be put; a bare None is not an item. Raises ValueError or TypeError, naming the argument,
     for bounds and policies that are none.
@@ -93,12 +106,8 @@ cdef class Edge(WaitingQueue):
         size_of = others.pop("sizeof", None)    # a keyword of Cython's, so it cannot be named above
         if others:
             raise TypeError(f"Edge() got an unexpected keyword argument {next(iter(others))!r}")
-        for name, value in (
-            ("source_node", source_node), ("source_port", source_port),
-            ("target_node", target_node), ("target_port", target_port),
-        ):
-            if not isinstance(value, str) or len(PyUnicode_FromObject(value)) == 0:
-                raise TypeError(f"{name} must be a non-empty str, not {value!r}")
+        source_node, target_node = name_of(source_node, "source_node"), name_of(target_node, "target_node")
+        source_port, target_port = name_of(source_port, "source_port"), name_of(target_port, "target_port")
         if spec is not None and not isinstance(spec, PortSpec):
             raise TypeError(f"spec must be a PortSpec or None, not {spec!r}")
         if size_of is not None and not callable(size_of):

@@ -16,7 +16,7 @@ from graphflow.core.sender cimport Outlet, Sender, prepare_all
 from graphflow.core.unrun cimport refuse_of_hook
 
 from graphflow.error_policy import DeadLetter
-from graphflow.logs import say
+from graphflow.logs import say, traceback_of
 
 cdef enum:
     ERRORS_KEPT = 8             # exceptions kept of each node; all are counted
@@ -119,7 +119,7 @@ cdef class Faults(Sender):
         """Send the message that failed from the port `out`, as an ERROR message; False if it cannot be sent. It may go
         past outbox_limit, see sender.pyx."""
         cdef Message letter
-        text = "".join(traceback.format_exception(error))
+        text = traceback_of(error)
         payload = DeadLetter(message, release_frames(error), text, self.path, port, attempts)
         letter = make_message(KIND_ERROR, payload) if message is None else make_child(payload, message)
         letter.kind = KIND_ERROR

@@ -39,6 +39,7 @@ cdef class StagedCell(Cell):
     cdef int try_or_give_up(self, Call call, object error) except -1
     cdef bint tries_again(self, Call call) except -1
     cdef bint back_off(self, Call call, object error) except -1
+    cdef int report_retry(self, Call call, object error, int attempts, double rest) except -1
     cdef int end_call(self, Call call) except -1
     cdef int let_leave(self) except -1
     cdef int flush_and_leave(self) except -1

@@ -42,7 +42,10 @@ from graphflow.core.state cimport (
 from graphflow.core.variables cimport enter_carried
 
 from graphflow.errors import BackpressureError
-from graphflow.logs import say
+from graphflow.logs import in_a_line, say
+
+cdef enum:
+    RETRIES_LOGGED = 16         # of each node, then only powers of two
 
 log = logging.getLogger("graphflow.node")
 
@@ -426,12 +429,22 @@ cdef class StagedCell(Cell):
             call.resting = False
             return False
         add(self.retries, 1)
-        say(
-            log, "retry", "node %s: %s raised %s in attempt %d of %d; again in %.3g s",
-            self.path, call.hook, type(error).__name__, attempts, self.error_policy.attempts, rest,
-            exc_info=error, hook=call.hook, attempt=attempts, **self.about(call.message, call.port),
-        )
+        self.report_retry(call, error, attempts, rest)
         return True
+
+    cdef int report_retry(self, Call call, object error, int attempts, double rest) except -1:
+        """Log an attempt that failed, in one line: its traceback comes with the last attempt. A flood of them is
+        thinned out as one of errors is."""
+        cdef int64_t count = peek(self.retries)
+        if count > RETRIES_LOGGED and count & (count - 1):
+            return 0
+        say(
+            log, "retry", "node %s: %s raised %s in attempt %d of %d; again in %.3g s (retry %d of this node)%s",
+            self.path, call.hook, in_a_line(error), attempts, self.error_policy.attempts, rest, count,
+            "; from here on only retries 32, 64, 128, ... are logged" if count == RETRIES_LOGGED else "",
+            hook=call.hook, attempt=attempts, **self.about(call.message, call.port),
+        )
+        return 0
 
     cdef int post(self, tuple outlets, Message letter) except -1:
         """A dead letter leaves in its call's turn, like what the call emitted."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 import weakref
 from collections import deque
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from graphflow.brief import brief
 from graphflow.core.current import current_hook
 from graphflow.forks import new_lock
+from graphflow.logs import traceback_of
 
 if TYPE_CHECKING:
     from pythonjsonlogger.json import JsonFormatter
@@ -132,7 +132,7 @@ def as_dict(record: logging.LogRecord) -> dict[str, Any]:
         plain = value is None or isinstance(value, (str, int, float))
         kept.setdefault(name, value if plain else brief(value))
     if record.exc_info and record.exc_info[1] is not None:
-        kept["traceback"] = "".join(traceback.format_exception(record.exc_info[1]))
+        kept["traceback"] = traceback_of(record.exc_info[1])
     return kept
 
 

@@ -88,7 +88,7 @@ def test_letters_of_control_and_data_do_not_pass_the_bound(kind: type[Fails], ch
 
 def test_several_that_emit_at_once_share_the_bound() -> None:
     """Each worker looks at the outbox while another is between its look and its entry."""
-    barrier = threading.Barrier(4)
+    barrier, bound = threading.Barrier(4), 16
     refused: list[int] = []
 
     class Emits(Node):
@@ -97,7 +97,7 @@ def test_several_that_emit_at_once_share_the_bound() -> None:
 
         def on_message(self, port: str, msg: Message) -> None:
             barrier.wait(DEADLINE_S)
-            for number in range(LIMIT):
+            for number in range(bound):
                 try:
                     self.emit("out", number)
                 except BackpressureError:
@@ -112,10 +112,10 @@ def test_several_that_emit_at_once_share_the_bound() -> None:
     graph = Subgraph.from_nodes("g", [node, gate])
     graph.expose_input("in", "emits:in")
     graph.connect("emits:out", "gate:in", capacity=1, max_bytes=1000, sizeof=slow)
-    scheduler = scheduler_of(graph, outbox_limit=LIMIT, workers=5)
+    scheduler = scheduler_of(graph, outbox_limit=bound, workers=5)
     with scheduler:
         scheduler.input("in").put_many(range(4))
-        until(lambda: len(refused) == 3 * LIMIT)
+        until(lambda: len(refused) == 3 * bound)
         gate.opened.set()
         scheduler.shutdown(timeout=DEADLINE_S)
-    assert len(gate.seen) == LIMIT
+    assert len(gate.seen) == bound

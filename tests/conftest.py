@@ -53,10 +53,11 @@ LEAVE_S = 5.0  # how long threads may take to end after a test
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Hypothesis has the run's seed too, unless given one of its own. SIGINT interrupts a run that a shell has put
-    into its background, too: there it is ignored at first, in the processes of the tests as well."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Hypothesis has the run's seed too, unless given one of its own. SIGINT and SIGHUP have their effect, in the
+    processes of tests too, though a shell has put the run into its background or nohup holds it."""
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = _seeds(config).choose_seed(config)
 

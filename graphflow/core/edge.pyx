@@ -57,8 +57,8 @@ cdef object name_of(object value, str name):
     """The name of an end of an edge, given as it is or by the node or port that bears it."""
     from graphflow.core.node import NodeBase     # which needs edges itself
 
-    if isinstance(value, (NodeBase, Port)):
-        value = value.name
+    if issubclass(type(value), (NodeBase, Port)):      # asks nothing of the value itself
+        value = getattr(value, "name", value)    # which a node has once it is constructed
     if not isinstance(value, str) or len(PyUnicode_FromObject(value)) == 0:
         kind = name.partition("_")[2]
         raise TypeError(f"{name} must be a non-empty str or the {kind} itself, not {value!r}")

@@ -157,7 +157,7 @@ cdef int complete(Cell cell) except -1:
     """All edges of the node are known: what is looked up at every emit is looked up once."""
     cell.outs = {port: tuple(outlets) for port, outlets in cell.outs.items()}
     # Room for one message on every edge of a port, in each call that may have something to send: where calls are kept
-    # those are the open ones and as many that wait to leave (C7). The copy that is on its way into the outbox counts twice.
+    # those are the open ones and as many that wait to leave (C7). A copy on its way into the outbox counts twice.
     widest = max(map(len, cell.outs.values()), default=0)
     if cell.state.book.kept:
         widest *= 2 * cell.node.max_concurrency + 1

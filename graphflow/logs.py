@@ -61,8 +61,11 @@ def traceback_of(error: BaseException) -> str:
 
 
 def in_a_line(error: BaseException) -> str:
-    """The error's type and the beginning of what it says of itself."""
-    line = "".join(traceback.format_exception_only(error)).partition("\n")[0]
+    """The error's type and the beginning of what it says of itself; where its own code fails at that, its type."""
+    try:
+        line = "".join(traceback.format_exception_only(error)).partition("\n")[0]
+    except Exception:
+        line = type(error).__name__
     return line if len(line) <= LINE_LIMIT else f"{line[:LINE_LIMIT]}..."
 
 

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.logging import RichHandler
 
 from graphflow.cli.table import LiveTable, plain_line
-from graphflow.logs import in_a_line, traceback_of
+from graphflow.logs import cut, in_a_line, traceback_of
 from graphflow.signals import HURRY_S, STOP_SIGNALS, stop_signals
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ class Watched:
         if self._error is not None:
             self._console.print(traceback_of(self._error), markup=False, highlight=False, end="")
             where = ", ".join(self._report.errors) if self._report is not None else ""
-            self._console.print(f"stopped by {self._error!r}" + (f" in {where}" if where else ""), markup=False)
+            what = cut(repr(self._error))
+            self._console.print(f"stopped by {what}" + (f" in {where}" if where else ""), markup=False)
         self._console.print(str(self._report), markup=False, highlight=False)
         if self._interrupted:
             return INTERRUPTED

@@ -9,7 +9,7 @@ import pytest
 from graphs import Collect, Map, Source, chain, scheduler_of
 
 from graphflow import DeadLetter, ErrorPolicy, Subgraph
-from graphflow.logs import LINE_LIMIT, TEXT_LIMIT, say
+from graphflow.logs import LINE_LIMIT, TEXT_LIMIT, in_a_line, say
 from graphflow.observability import RecentLogs
 
 if TYPE_CHECKING:
@@ -112,3 +112,13 @@ def test_retries_are_told_in_a_line_each_and_thinned_out_and_the_last_has_the_tr
     assert told[15].endswith("; from here on only retries 32, 64, 128, ... are logged")
     (last,) = formatted(caplog.records, "node_error")
     assert "Traceback" in last
+
+
+class Unspeakable(ValueError):
+    @property
+    def __notes__(self) -> list[str]:
+        raise LookupError("of the error's own code")
+
+
+def test_an_error_whose_own_code_fails_is_told_by_its_type() -> None:
+    assert in_a_line(Unspeakable("unheard")) == "Unspeakable"

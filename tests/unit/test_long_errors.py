@@ -116,7 +116,7 @@ def test_retries_are_told_in_a_line_each_and_thinned_out_and_the_last_has_the_tr
 
 class Unspeakable(ValueError):
     @property
-    def __notes__(self) -> list[str]:
+    def __notes__(self) -> list[str]:  # type: ignore[override]
         raise LookupError("of the error's own code")
 
 

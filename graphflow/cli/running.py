@@ -35,7 +35,7 @@ class Watched:
         self._console = console
         self._refresh_s = refresh_s
         self._duration_s = duration_s
-        self._asked = 0  # stops asked for
+        self._asked = False  # for a stop, by a signal or the duration
         self._interrupted = False
         self._ended = threading.Event()
         self._report: ShutdownReport | None = None
@@ -96,7 +96,7 @@ class Watched:
 
     def _stop(self, *, drain: bool) -> None:
         """Ask for the stop, on a thread of its own: the table goes on meanwhile."""
-        self._asked += 1
+        self._asked = True
         limit = self._scheduler.config.shutdown_timeout_s
         how = {"drain": drain, "timeout": limit if drain else min(limit, HURRY_S)}
         threading.Thread(target=self._scheduler.shutdown, kwargs=how, daemon=True).start()
@@ -107,7 +107,7 @@ class Watched:
 
         def ask(number: int, count: int) -> None:
             self._interrupted |= number == signal.SIGINT
-            self._stop(drain=not self._asked)
+            self._stop(drain=count == 1)  # --duration may have asked for a drain before: that was no signal
 
         with stop_signals(STOP_SIGNALS, ask):
             yield

@@ -1,11 +1,13 @@
 """How long a thread that wakes up waits for the GIL beside busy workers, held to what plain loops make it wait.
 
-Rounds beside a graph and beside plain Python take turns, so that both see the same machine. The tests that count
-messages instead are in tests/integration/test_sharing_the_gil.py.
+Rounds beside a graph and beside plain Python take turns, so that both see the same machine. Python's garbage collector
+is off: it keeps the GIL while it looks at what waits in the edges (90 ms for 400,000 messages), which is no matter of who
+gets the GIL next. The tests that count messages instead are in tests/integration/test_sharing_the_gil.py.
 """
 
 from __future__ import annotations
 
+import gc
 import statistics
 import sys
 import time
@@ -45,6 +47,14 @@ def worst_delay(seconds: float) -> float:
     return worst
 
 
+@pytest.fixture(autouse=True)
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_thread_waits_hardly_longer_than_beside_plain_loops(
@@ -64,7 +74,7 @@ def test_a_thread_waits_hardly_longer_than_beside_plain_loops(
     )
     record_property("ratio", round(ours / theirs, 3))
     assert ours <= WORSE * theirs
-    assert max(beside_graph) <= max(20 * interval_s, 100 * MS)
+    assert max(beside_graph) <= max(20 * interval_s, 100 * MS, max(beside_loops))  # four loops pass 100 ms by themselves
 
 
 def _forget(stamp: float) -> None:

@@ -51,6 +51,11 @@ class Slow(Sink):
     def on_message(self, port, msg):
         time.sleep(0.001)
 
+class Tired(Sink):
+    def on_drain(self):
+        print("drains", flush=True)
+        time.sleep(1.5)
+
 def graph(sink, items):
     made = Subgraph.from_nodes("shop", [Source("orders", items), sink])
     made.connect("orders:out", (sink.name, "in"), capacity=20)
@@ -64,6 +69,7 @@ def forever():
 
 def finite(): return graph(Sink("sink"), range(100))
 def endless(): return graph(Slow("sink"), forever())
+def tired(): return graph(Tired("sink"), forever())
 def fatal(): return graph(Fatal("sink"), range(100))
 def unready():
     deaf = graph(Node("deaf", "in"), [])
@@ -234,6 +240,22 @@ def test_a_signal_drains(folder: Path, number: int) -> None:
     rest, _ = running.communicate(timeout=DEADLINE_S)
     assert rest.endswith("shutdown: complete\n")
     assert running.returncode == (130 if number == signal.SIGINT else 0)
+
+
+def test_a_signal_during_the_drain_of_a_duration_is_the_first_one(folder: Path) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "graphflow", "run", "shop:tired", "--duration", "0.1"],
+        cwd=folder,
+        env=environment(PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert any(line == "drains\n" for line in running.stdout)
+    running.send_signal(signal.SIGTERM)
+    rest, _ = running.communicate(timeout=DEADLINE_S)
+    assert rest.endswith("shutdown: complete\n")
+    assert running.returncode == 0
 
 
 # ---------------------------------------------------------------------------------------- wrong arguments

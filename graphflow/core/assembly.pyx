@@ -25,7 +25,7 @@ from graphflow.core.steps cimport StepCell
 
 from graphflow.made import MadeNode
 from graphflow.node import Node
-from graphflow.nodes.steps import StepNode
+from graphflow.nodes.steps import BatchNode, StepNode
 
 
 # ============================================================================================ cells
@@ -36,6 +36,8 @@ cdef Cell make_cell(object placed, NodeState* state, object engine, object hooks
     cdef Dispatch dispatch = engine.dispatch
     node = placed.node
     policy = node.error_policy or config.error_policy
+    if isinstance(node, BatchNode):
+        policy = policy.final       # it has no function that could be called again
     cdef Cell cell = StepCell() if isinstance(node, StepNode) else Cell()
     if on_loop or node.max_concurrency > 1 or policy.kind == "retry":
         cell = make_staged(state, node, policy, on_loop, engine.new_random().random)

@@ -1,3 +1,4 @@
+from graphflow.core.message import Message
 from graphflow.node import Node
 
 class Faults:
@@ -15,3 +16,8 @@ class Faults:
     def error_count(self) -> int: ...
     @property
     def errors(self) -> list[BaseException]: ...
+
+class Unsent(Exception):
+    """An error, and the message that the node made and may not send."""
+
+    def __init__(self, error: Exception, message: Message) -> None: ...

@@ -25,6 +25,11 @@ cdef enum:
 log = logging.getLogger("graphflow.node")
 
 
+class Unsent(Exception):
+    """An error, and the message that the node made and may not send: that is what its policy decides on, not the one
+    that came in. A batch above all: its payloads are in no other message."""
+
+
 cdef class Faults(Sender):
     """What becomes of a node's errors; see the declarations for the fields."""
 
@@ -32,7 +37,9 @@ cdef class Faults(Sender):
         self, str hook, object error, Message message, str port, bint governed, int attempts=1
     ) except -1:
         """An exception left a hook, and there is no other attempt. `governed`: the node's error policy applies. With a
-        message and no port that message never came in: it is what a source may not send."""
+        message and no port that message never came in: it is what a source, or a tick, may not send."""
+        if type(error) is Unsent:
+            error, message = error.args
         if self.is_fatal(hook, error, message, port):
             add(self.failed, port is not None)
             return 0

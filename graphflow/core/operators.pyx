@@ -19,6 +19,8 @@ from graphflow.core.message cimport KIND_ERROR, Message
 from graphflow.core.node cimport NodeBase
 from graphflow.core.unrun cimport awaitable, refuse_result
 
+from graphflow.core.faults import Unsent
+
 cdef extern from "Python.h":
     bint PyAsyncGen_CheckExact(object value) noexcept
 
@@ -151,9 +153,14 @@ cdef class Batch(Operator):
         return self         # it has no function of the user's
 
     cdef int apply(self, Handler cell, Message message, bint in_place) except -1:
+        cdef Message batch
         cdef list full = self.collect(cell, message.payload)
         if full is not None:
-            cell.pass_on(cell.as_message(full, message))
+            batch = cell.as_message(full, message)
+            try:
+                cell.pass_on(batch)
+            except Exception as error:
+                raise Unsent(error, batch) from None
         return HANDLED
 
     cdef list collect(self, Handler cell, object payload):

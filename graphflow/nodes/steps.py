@@ -11,7 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from graphflow.core.message import Message
+from graphflow.core.faults import Unsent
+from graphflow.core.message import Message, MessageType
 from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink, ends_here
 from graphflow.core.unrun import check_result
 from graphflow.logs import say
@@ -133,15 +134,23 @@ class BatchNode(StepNode):
 
     def on_message(self, port: str, msg: Message) -> None:
         """Adds the payload, and sends the batch if it is full; other messages unchanged, at once."""
-        full = self._batch.add(self, msg.payload) if msg.is_data() else msg
-        if full is not None:
-            self._send(full)
+        if not msg.is_data():
+            self._send(msg)
+        elif (full := self._batch.add(self, msg.payload)) is not None:
+            self._send_whole(full, msg)
 
     def on_tick(self) -> None:
         """Sends the batch if its time has come."""
         due = self._batch.due(self)
         if due is not None:
-            self._send(due)
+            self._send_whole(due, Message(MessageType.DATA, None))
+
+    def _send_whole(self, batch: list[Any], parent: Message) -> None:
+        """Sends a batch, or fails with the whole of it: its payloads are in no other message."""
+        try:
+            self._send(batch)
+        except Exception as error:
+            raise Unsent(error, parent.with_payload(batch)) from None
 
     def on_drain(self) -> None:
         """Sends what there is."""

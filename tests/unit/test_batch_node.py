@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 from graphs import Collect, chain, scheduler_of, until
 
-from graphflow import (
-    Scheduler,
-)
+from graphflow import ErrorPolicy, Scheduler, Subgraph
 from graphflow.nodes import batch_node
 from graphflow.testing import simulate, sleep
-
-if TYPE_CHECKING:
-    pass
 
 
 def test_a_batch_is_sent_when_its_first_payload_has_waited() -> None:
@@ -85,3 +80,49 @@ def test_a_batch_node_begins_each_run_with_nothing() -> None:
     with scheduler:
         scheduler.input("in").put_many([2, 3, 4])
     assert collect.seen == [[2, 3, 4]]
+
+
+# ---------------------------------------------------------------------------------------- batches that are refused
+
+
+def refusing(n: int, timeout: float | None, policy: ErrorPolicy, **options: Any) -> tuple[Subgraph, Collect, Collect]:
+    """A batch node whose output takes lists of two payloads at most."""
+    graph = Subgraph("refusing")
+    graph.add_node(batch_node(n, timeout=timeout, error_policy=policy))
+    graph.add_node(taken := Collect("taken"))
+    graph.add_node(dead := Collect("dead"))
+    graph.connect("batch:out", "taken:in", max_bytes=2)
+    graph.connect("batch:dead", "dead:in")
+    graph.expose_input("in", "batch:in", **options)
+    return graph, taken, dead
+
+
+DEAD = ErrorPolicy.dead_letter("dead")
+
+
+@pytest.mark.parametrize("policy", [DEAD, ErrorPolicy.retry(3, backoff_s=0.001, then=DEAD)], ids=["dead", "retry"])
+@pytest.mark.parametrize("options", [{}, {"ttl_s": 60.0}], ids=["compiled", "on_message"])
+def test_a_batch_that_may_not_be_sent_is_in_its_dead_letter_whole(policy: ErrorPolicy, options: Any) -> None:
+    graph, taken, dead = refusing(3, None, policy, **options)
+    with scheduler_of(graph) as scheduler:
+        scheduler.input("in").put_many(range(1, 9))
+        report = scheduler.shutdown()
+    letters = [letter.message.payload for letter in dead.seen]
+    assert letters == [[1, 2, 3], [4, 5, 6]]
+    assert taken.seen == [[7, 8]]
+    assert report.complete
+    batch = scheduler.snapshot().nodes["batch"]
+    assert (batch.handled, batch.dead_lettered, batch.errors) == (6, 2, 2)
+
+
+def test_a_batch_that_is_refused_on_a_tick_is_in_its_dead_letter_whole() -> None:
+    told: list[Any] = []
+    graph, taken, dead = refusing(100, 0.05, DEAD)
+    graph.nodes["batch"].on_error = lambda error, msg: told.append(msg.payload)  # type: ignore[method-assign]
+    with scheduler_of(graph) as scheduler:
+        scheduler.input("in").put_many([1, 2, 3, 4])
+        dead.expect(1)
+        scheduler.input("in").put(5)
+        taken.expect(1)
+    assert [letter.message.payload for letter in dead.seen] == told == [[1, 2, 3, 4]]
+    assert taken.seen == [[5]]

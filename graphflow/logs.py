@@ -72,8 +72,10 @@ def in_a_line(error: BaseException) -> str:
 def say(log: logging.Logger, event: str, message: str, *args: object, exc_info: Any = None, **fields: Any) -> None:
     """Log an event at its level, with its fields. An exception of a user's filter is printed, as the logging module
     does for handlers, and goes no further. An error whose text is too long comes as a part of the message, cut: as
-    `exc_info` each handler would write it whole."""
+    `exc_info` each handler would write it whole. `exc_info` True is the error that is being handled."""
     try:
+        if exc_info is True:
+            exc_info = sys.exception()
         if isinstance(exc_info, BaseException) and log.isEnabledFor(EVENTS[event]):
             text = "".join(traceback.format_exception(exc_info))
             if len(text) > TEXT_LIMIT:

@@ -104,6 +104,7 @@ NODE: tuple[Reading, ...] = (
     _node("turns", "turns", "counter", "{turn}", "Times that a worker entered the node", lambda n: n.turns),
     _node("busy_time", "busy_seconds", "counter", "s", _BUSY, lambda n: n.busy_s),
     _node("outbox", "outbox_depth", "gauge", _M, _OUTBOX, lambda n: n.outbox),
+    _node("buffered", "buffered", "gauge", _M, "Messages the node keeps, by its own account", lambda n: n.buffered),
     _node("in_handler", "in_handler", "gauge", _M, "Messages in a handler now", lambda n: n.in_handler),
     _node("running", "running", "gauge", "{worker}", "Workers inside the node now", lambda n: n.running),
     _node("handler_time", "handler_seconds", "histogram", "s", _HANDLER_S, lambda n: n.handler_time),

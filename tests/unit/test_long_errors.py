@@ -122,3 +122,13 @@ class Unspeakable(ValueError):
 
 def test_an_error_whose_own_code_fails_is_told_by_its_type() -> None:
     assert in_a_line(Unspeakable("unheard")) == "Unspeakable"
+
+
+def test_the_error_that_is_being_handled_is_cut_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        fail(1)
+    except ValueError:
+        say(logging.getLogger("graphflow.scheduler"), "watchdog_error", "the watchdog could not look", exc_info=True)
+    (text,) = formatted(caplog.records, "watchdog_error")
+    assert "begins" in text
+    assert len(text) < TEXT_LIMIT + ROOM

@@ -22,10 +22,14 @@ class PriorityBand(enum.IntEnum):
     """The most urgent band of data. (CONTROL messages go before all bands, whatever their edge's.)"""
 
 
+class PriorityTypeError(TypeError, ValueError):
+    """A priority is of a wrong type: a TypeError as for any argument, and the ValueError that Meridian raised."""
+
+
 def band_of(value: object) -> PriorityBand:
     """A PriorityBand from one or from its number; ValueError or TypeError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"priority must be a PriorityBand, not {value!r}")
+        raise PriorityTypeError(f"priority must be a PriorityBand, not {value!r}")
     try:
         return PriorityBand(value)
     except ValueError:

@@ -85,6 +85,13 @@ def test_a_wrong_priority_is_refused(running: bool, value: Any, error: type[Exce
     scheduler.shutdown()
 
 
+@pytest.mark.parametrize("error", [TypeError, ValueError])
+def test_a_priority_that_is_a_string_is_an_error_of_both_types(error: type[Exception]) -> None:
+    """Python's for a wrong type, and the one that code from Meridian catches."""
+    with pytest.raises(error, match="priority must be a PriorityBand, not 'high'"):
+        Scheduler().set_priority(EDGE, "high")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("call", [lambda s, e: s.set_capacity(e, 5), lambda s, e: s.set_priority(e, PriorityBand.HIGH)])
 def test_unknown_edges_name_close_matches_at_once_or_at_start(call: Any) -> None:
     scheduler, _, _ = small()

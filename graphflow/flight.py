@@ -76,7 +76,7 @@ class FlightRecording:
         return asdict(self)
 
     def to_chrome(self) -> dict[str, Any]:
-        """The same in Chrome's trace event format, for `json.dump`: Perfetto and chrome://tracing open it.
+        """The same in Chrome's trace event format, for `json.dump`: Perfetto opens it.
 
         One row a worker, with its turns and sleeps as slices and everything else as instants; one counter an edge, with
         its depth.

@@ -26,10 +26,10 @@ def started(code: str) -> subprocess.Popen[str]:
     )
 
 
-def finish(process: subprocess.Popen[str], before: str = "") -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[str], before: str = "", deadline_s: float = DEADLINE_S) -> tuple[int, str, str]:
     """Exit code, output (after what was read `before`) and errors of a program; a test whose program hangs fails."""
     try:
-        out, err = process.communicate(timeout=DEADLINE_S)
+        out, err = process.communicate(timeout=deadline_s)
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGABRT)  # faulthandler prints the stacks
         out, err = process.communicate()

@@ -3,51 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from forking import program
-
-WAYS = """
-import asyncio, atexit, functools, signal
-from graphflow.nodes import filter_node, flat_map_node, map_node, sink_node, source_node
-parent = os.getpid()
-EXPECTED = {"os._exit": 7, "sys.exit": 7, "exec": 7, "return": 0, "raise": 1}
-WAYS = list(EXPECTED)
-STEP = 20                                       # messages from one fork to the next
-codes = {}
-sys.excepthook = lambda kind, error, trace: print("raised", error, flush=True) if str(error) == "mine" else None
-atexit.register(lambda: print("exit handlers", flush=True) if os.getpid() != parent else None)
-class SaysSo(Node):
-    "Nothing of a node runs in a child but the hook that has forked."
-    inputs, outputs = "in", "out"
-    def on_error(self, error, msg): theirs("on_error")
-    def on_drain(self): theirs("on_drain")
-    def on_stop(self): theirs("on_stop")
-def theirs(what):
-    if os.getpid() != parent:
-        print("went on:", what, flush=True)
-def fork_at(number, kind):
-    theirs(kind)
-    way, rest = divmod(number, STEP)
-    if rest or way >= len(WAYS):
-        return number
-    pid = os.fork()
-    if pid == 0:
-        leave(WAYS[way])
-    else:
-        codes[kind, WAYS[way]] = ended(pid)
-    return number
-def leave(way):
-    if way == "os._exit":
-        os._exit(7)
-    if way == "sys.exit":
-        sys.exit(7)
-    if way == "exec":
-        os.execv("/bin/sh", ["sh", "-c", "exit 7"])
-    if way == "raise":
-        raise ValueError("mine")
-def check():
-    wrong = {key: code for key, code in codes.items() if code != EXPECTED[key[1]]}
-    print(len(codes), "wrong:", wrong, flush=True)
-"""
+from forking import EVERY_KIND, WAYS, program
 
 
 @pytest.mark.parametrize("ways", [("os._exit", "exec"), ("sys.exit", "return"), ("raise",)], ids="-".join)
@@ -55,46 +11,11 @@ def test_in_every_kind_of_node_the_child_ends_with_its_hook(ways: tuple[str, ...
     """The nodes stand in one line, so that there is traffic before and behind each."""
     out = program(
         WAYS
+        + EVERY_KIND
         + f"WAYS = {list(ways)}\n"
         + """
-class Emits(SaysSo):
-    def on_message(self, port, msg):
-        fork_at(msg.payload, self.name)
-        if os.getpid() == parent:
-            self.emit("out", msg.payload)
-class Yields(SaysSo):
-    def on_message(self, port, msg):
-        fork_at(msg.payload, self.name)
-        yield msg.payload
-        theirs("after a yield")
-class Awaits(SaysSo):
-    async def on_message(self, port, msg):
-        fork_at(msg.payload, self.name)
-        await asyncio.sleep(0) if os.getpid() == parent else None
-        if os.getpid() == parent:
-            self.emit("out", msg.payload)
-class Streams(SaysSo):
-    async def on_message(self, port, msg):
-        fork_at(msg.payload, self.name)
-        yield msg.payload
-        theirs("after a yield")
-class Several(Yields): max_concurrency = 2
-class Retries(Yields): error_policy = ErrorPolicy.retry(3, backoff_s=0.001)
-class Dedicated(Emits): dedicated = True
-def produce():
-    for number in range(STEP * len(WAYS)):
-        yield fork_at(number, "source")
-        theirs("source after a yield")
 seen = []
-last = sink_node(lambda number: seen.append(fork_at(number, "sink")), "sink")
-at = lambda kind: functools.partial(fork_at, kind=kind)
-nodes = [
-    source_node(produce(), "source"), Emits("emits"), Yields("yields"), Awaits("awaits"), Streams("streams"),
-    Several("several"), Retries("retries"), Dedicated("dedicated"), map_node(at("map"), "map"),
-    flat_map_node(lambda number: [fork_at(number, "flat")], "flat"),
-    filter_node(lambda number: fork_at(number, "filter") >= 0, "filter"), last,
-]
-graph = chain(*nodes, capacity=4)
+graph = chain(*nodes(seen), capacity=4)
 report = run_graph(graph, workers=2)
 check()
 print("handled", len(seen), sorted(seen) == list(range(STEP * len(WAYS))), report.complete, flush=True)

@@ -250,7 +250,7 @@ def test_a_control_message_may_be_answered_by_more_than_may_be_kept() -> None:
 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_however_its_calls_interleave_nothing_is_lost_and_the_order_holds(settings: str) -> None:
-    for seed in range(40):
+    for seed in range(12):
         last = Collect()
         expand = made("class", settings, pairs(9))
         beside = made("class", settings, lambda payload: [payload])

@@ -32,9 +32,12 @@ cdef class NodeBase:
         Raises, and then sends nothing: SchemaError, ValueError (larger than an edge's max_bytes), BackpressureError
         (the outbox is full), GraphValidationError (no such port), TypeError (None), SchedulerStateError (not from a
         running hook of this very node, or from on_stop)."""
-        cdef Cell cell = self.cell
         cdef Context* context = here()
-        if cell is None or context.turn != <void*>cell or not cell.may_emit or cell.over:
+        cdef Cell cell
+        if not is_inside(self, context):
+            raise refusal(self, None)
+        cell = <Cell>context.turn
+        if not cell.may_emit or cell.over:
             raise refusal(self, cell)
         if context.call != NULL:
             return cell.keep(<Call>context.call, port, value)
@@ -59,13 +62,14 @@ cdef class NodeBase:
         Raises SchedulerStateError outside the node's own running hook, and in a node with async hooks (there await
         asyncio.sleep(), which the end of the run cuts short in produce()); TypeError, ValueError or OverflowError for
         what is no number of seconds."""
-        cdef Cell cell = self.cell
+        cdef Cell cell
         cdef double checked = amounts.seconds("seconds", seconds)
-        if cell is None or here().turn != <void*>cell:
+        if not is_inside(self, here()):
             raise SchedulerStateError(
                 f"node {getattr(self, 'name', type(self).__name__)!r}: sleep() works only inside the node's own "
                 f"running hook; a thread of your own asks is_live()"
             )
+        cell = <Cell>here().turn
         if cell.state.crew.wake_fd >= 0:
             raise SchedulerStateError(
                 f"node {cell.path!r}: sleep() would hold the event loop, where all its hooks run; await asyncio.sleep()"
@@ -90,14 +94,21 @@ cdef class NodeBase:
         poke(self.holds, <Py_ssize_t>count)
 
 
+cdef inline bint is_inside(NodeBase node, Context* context) noexcept:
+    """Does a hook of the node run on this thread? Then its worker holds the cell. The node's own reference is only
+    compared, not taken: the end of the run may be taking it away."""
+    return context.turn != NULL and context.turn == <void*>node.cell
+
+
 cdef object refusal(NodeBase node, Cell cell):
+    """Why emit() is refused; `cell` is that of the node's own running hook, or None."""
     name = getattr(node, "name", type(node).__name__)
-    if cell is not None and here().turn == <void*>cell and is_stranded():
+    if cell is not None and is_stranded():
         return SchedulerStateError(
             f"node {name!r}: emit() in a forked child cannot be delivered: the run is its parent's, and the child ends "
             f"when the hook returns"
         )
-    if cell is not None and here().turn == <void*>cell:
+    if cell is not None:
         return SchedulerStateError(
             f"node {name!r}: emit() in on_stop, or after the run has ended, cannot be delivered; send last messages "
             f"from on_drain"

@@ -74,8 +74,8 @@ def test_a_thread_waits_hardly_longer_than_beside_plain_loops(
     )
     record_property("ratio", round(ours / theirs, 3))
     assert ours <= WORSE * theirs
-    # Four loops pass the 100 ms by themselves.
-    assert max(beside_graph) <= max(20 * interval_s, 100 * MS, *beside_loops)
+    # Four loops pass the 100 ms by themselves, and one on a machine that is busy.
+    assert max(beside_graph) <= max(20 * interval_s, 100 * MS, WORSE * max(beside_loops))
 
 
 def _forget(stamp: float) -> None:

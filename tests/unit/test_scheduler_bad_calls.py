@@ -17,6 +17,7 @@ from graphflow import (
     SchedulerStateError,
     UnknownEdgeError,
 )
+from graphflow.config import PriorityTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ CAPACITIES = [
     *((value, ValueError) for value in (0, -1, 2**70, -HUGE)),
 ]
 PRIORITIES = [
-    *((value, TypeError) for value in (*NO_NUMBERS, 1.0, NAN)),
+    *((value, PriorityTypeError) for value in (*NO_NUMBERS, 1.0, NAN)),
     *((value, ValueError) for value in (0, 4, -1, 2**70)),
 ]
 CALLS = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from programs import DEADLINE_S, finish, started
+from graphs import DEADLINE_S
+from programs import finish, started
 
 COMMON = """
 import os, sys, threading, time, warnings

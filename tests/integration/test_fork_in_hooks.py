@@ -50,7 +50,8 @@ class Tasks(Node):
         await asyncio.create_task(forks())
         theirs("the hook behind a task")
     async def on_stop(self): fork_at(3, "async on_stop")
-scheduler = scheduler_of(Forks("forks"), chain(Tasks("tasks")), shutdown_timeout_s=DEADLINE_S)     # four forks are in its stop
+# Four forks are in its stop.
+scheduler = scheduler_of(Forks("forks"), chain(Tasks("tasks")), shutdown_timeout_s=DEADLINE_S)
 report = scheduler.run()
 check()
 print(report.complete, sorted(kind for kind, _ in codes), flush=True)

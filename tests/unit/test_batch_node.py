@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from graphs import Collect, chain, scheduler_of, until
 
-from graphflow import ErrorPolicy, Scheduler, Subgraph
+from graphflow import ErrorPolicy, Message, Scheduler, Subgraph
 from graphflow.nodes import batch_node
 from graphflow.testing import simulate, sleep
 
@@ -118,7 +118,11 @@ def test_a_batch_that_may_not_be_sent_is_in_its_dead_letter_whole(policy: ErrorP
 def test_a_batch_that_is_refused_on_a_tick_is_in_its_dead_letter_whole() -> None:
     told: list[Any] = []
     graph, taken, dead = refusing(100, 0.05, DEAD)
-    graph.nodes["batch"].on_error = lambda error, msg: told.append(msg and msg.payload)  # type: ignore[method-assign]
+
+    def tell(exc: BaseException, msg: Message | None) -> None:
+        told.append(msg and msg.payload)
+
+    graph.nodes["batch"].on_error = tell  # type: ignore[method-assign]
     with scheduler_of(graph) as scheduler:
         scheduler.input("in").put_many([1, 2, 3, 4])
         dead.expect(1)

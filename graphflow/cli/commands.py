@@ -22,7 +22,7 @@ from graphflow.pictures_mermaid import write_mermaid
 from graphflow.scheduler import Scheduler
 from graphflow.subgraph import Subgraph
 from graphflow.topology import check as issues_of
-from graphflow.topology import check_handlers
+from graphflow.topology import check_handlers, check_outboxes
 
 if TYPE_CHECKING:
     from graphflow.node import Node
@@ -60,9 +60,9 @@ def check(place: str) -> int:
 
     Exit status 1 if there are errors, 0 if there are none (warnings do not count).
     """
-    issues, items = _issues_and_items(place)
+    issues, items, config = _judged(place)
     if not any(issue.level == "error" for issue in issues):
-        issues += check_handlers(items)
+        issues += [*check_handlers(items), *check_outboxes(items, config.outbox_limit)]
     if not issues:
         click.echo("no issues")
         return 0
@@ -75,18 +75,23 @@ def check(place: str) -> int:
     return int(any(issue.level == "error" for issue in issues))
 
 
-def _issues_and_items(place: str) -> tuple[list[ValidationIssue], list[Subgraph | Node]]:
-    """What is wrong with a graph: all that was refused while it was built, and what `validate` finds."""
+def _judged(place: str) -> tuple[list[ValidationIssue], list[Subgraph | Node], SchedulerConfig]:
+    """What is wrong with a graph (all that was refused while it was built, and what `validate` finds), the graph, and
+    the settings that it would run with."""
+    settings = SchedulerConfig()
     with refusals() as refused:
         try:
-            items = _items(load(place))
+            found = load(place)
         except GraphValidationError as error:
-            return list(dict.fromkeys([*refused, *error.issues])), []
+            return list(dict.fromkeys([*refused, *error.issues])), [], settings
         except LoadError:  # as likely as not for what has been refused: that comes first
             if not refused:
                 raise
-            return list(dict.fromkeys(refused)), []
-    return list(dict.fromkeys([*refused, *issues_of(items)])), items
+            return list(dict.fromkeys(refused)), [], settings
+    items = _items(found)
+    if isinstance(found, Scheduler):
+        settings = found.config
+    return list(dict.fromkeys([*refused, *issues_of(items)])), items, settings
 
 
 @cli.command()

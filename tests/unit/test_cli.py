@@ -87,6 +87,13 @@ def several(): return [lonely(), Source("alone", [])]
 def twice():
     one = lonely()
     return [one, one]
+def narrow():
+    graph = Subgraph.from_nodes("narrow", [Source("orders", []), Sink("one"), Sink("two")])
+    graph.connect("orders:out", "one:in")
+    graph.connect("orders:out", "two:in")
+    made = Scheduler(SchedulerConfig(outbox_limit=1))
+    made.register(graph)
+    return made
 ready = finite()
 def scheduler():
     made = Scheduler(SchedulerConfig(name="mine", workers=1))
@@ -195,6 +202,12 @@ def test_check_says_all_that_a_run_would_warn_of(folder: Path) -> None:
     assert done.returncode == 0
     assert "NO_HANDLER" in done.stdout
     assert "UNCONNECTED_PORT" in done.stdout
+
+
+def test_check_of_a_scheduler_looks_at_its_settings(folder: Path) -> None:
+    done = cli(folder, "check", "shop:narrow")
+    assert done.returncode == 0
+    assert "SMALL_OUTBOX" in done.stdout
 
 
 def test_a_duration_shorter_than_a_refresh_is_kept(folder: Path) -> None:

@@ -17,6 +17,7 @@ from graphflow.core.dispatch cimport Dispatch
 from graphflow.core.edge cimport Edge
 from graphflow.core.handler cimport Inlet
 from graphflow.core.histogram cimport new_timed
+from graphflow.core.plants cimport planted
 from graphflow.core.ring cimport new_ring
 from graphflow.core.sender cimport Outlet
 from graphflow.core.staged cimport StagedCell
@@ -163,7 +164,8 @@ cdef int complete(Cell cell) except -1:
     widest = max(map(len, cell.outs.values()), default=0)
     if cell.state.book.kept:
         widest *= 2 * cell.node.max_concurrency + 1
-    cell.outbox_limit = max(cell.outbox_limit, widest)
+    if not planted("outbox without room"):
+        cell.outbox_limit = max(cell.outbox_limit, widest)
     set_only_outlets(cell)
     if type(cell) is StepCell:
         (<StepCell>cell).set_up(operator_of(cell))

@@ -18,7 +18,8 @@
 #   C6  Where there is no window (`ordered = False`) calls in backoff let others pass. Of `open` calls `waiting` back
 #       off, `spare` of which take no place: open - min(waiting, spare) <= most. A worker inside has one call at most,
 #       so this holds too when one is taken up again; none is while there are streams (C8), which no worker is at. So
-#       at most `most + spare` back off. A tick waits for a tick in backoff.
+#       at most `most + spare` back off. A tick waits for a tick in backoff. (Until the stop, which takes up those that
+#       rest only to give them up, beside streams too.)
 #   C7  No more than `most` ended calls wait for the one who is leaving before their node takes something new, whatever
 #       it takes so long for: what they keep is bounded, dead letters included.
 #   C8  A call that has more to send than may be kept is `outgrown`: no worker is at it. In the window it is in
@@ -38,6 +39,7 @@ from libc.stdint cimport int64_t
 
 from graphflow.core.lifecycle cimport Lifecycle
 from graphflow.core.lock cimport acquire, poke
+from graphflow.core.plants cimport planted
 from graphflow.core.state cimport (
     CONTROL_OUTBOX,
     HAS_HELD,
@@ -176,7 +178,7 @@ cdef class Calls(Lifecycle):
         """A call has more to send than may be kept: it goes on when it is its turn to leave (C8)."""
         acquire(self.mu)
         call.outgrown = True
-        if call.place < 0 or call.place == node.book.gone:
+        if call.place < 0 or call.place == node.book.gone or planted("stream before its turn"):
             self.add_stream(node, call)
         self.refresh(node)
         self.unlock()

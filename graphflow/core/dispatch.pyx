@@ -191,7 +191,7 @@ cdef class Dispatch(Notices):
         self.count_lanes(node, lanes_done)
         cut = cut and node.limit == 1
         node.batch_left = batch_left if cut and node.begun else 0
-        if cut and node.turn_level < BANDS:
+        if cut and node.turn_level < BANDS and not planted("turn paid twice"):
             node.crew.credit[node.turn_level] += 1      # the rest of the turn is paid for
         self.leave_turn(node)
         if node.level < 0:

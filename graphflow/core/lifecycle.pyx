@@ -197,7 +197,8 @@ cdef class Lifecycle(Rests):
             poke(self.drain_wanted, 1)
         else:
             poke(self.stop_wanted, 1)
-        self.linger_bell.ring_all()
+        if not planted("deaf rest"):
+            self.linger_bell.ring_all()
         if self.phase == RUNNING or self.phase == DRAINING:
             if drain and self.phase == RUNNING:
                 self.begin_drain()

@@ -396,7 +396,7 @@ cdef class Readiness:
             if node.group != NULL:
                 may_run = node.running < node.limit and self.ready_bits(node, 0) != 0
                 require((node.level >= 0) == may_run, "D1 a node is queued if it may run")
-            if node.book.kept and node.book.window == 0:
+            if node.book.kept and node.book.window == 0 and self.phase < STOPPING:
                 require(
                     node.book.open - min(node.book.waiting, node.book.spare) <= node.book.most, "C6 calls in backoff")
         for index in range(self.crew_count):

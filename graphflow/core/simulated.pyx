@@ -4,6 +4,7 @@
 # The rules look at every edge and node without their locks: only the holder of the baton runs, and nobody who does not
 # hold it is inside a section (a thread that is no actor would be, which simulations do without).
 
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t
 
 from graphflow.core.baton cimport Actor, Baton, Rules, give_way
@@ -21,6 +22,7 @@ from graphflow.core.policy cimport POLICY_CUSTOM
 from graphflow.core.sender cimport Outlet
 from graphflow.core.staged cimport StagedCell
 from graphflow.core.state cimport (
+    BANDS,
     ENDED,
     HAS_CONTROL,
     HAS_ROOM,
@@ -62,8 +64,7 @@ cdef class SimulatedEngine(Engine):
 
     def attach(self):
         """Join the edges to this run; from here on other actors come in between."""
-        cdef RunRules rules = RunRules()
-        rules.engine = self
+        cdef RunRules rules = RunRules(self)
         self.dispatch.mu.before = give_way
         for link in self.links:
             (<Edge>link.edge).mu.before = give_way
@@ -168,6 +169,17 @@ cdef class SimulatedEngine(Engine):
 cdef class RunRules(Rules):
     """What must hold in a run."""
 
+    def __cinit__(self, SimulatedEngine engine):
+        self.engine = engine
+        self.seen = <Seen*>PyMem_Calloc(max(engine.dispatch.node_count, 1), sizeof(Seen))
+        self.rounds = <Round*>PyMem_Calloc(max(engine.dispatch.crew_count, 1), sizeof(Round))
+        if self.seen == NULL or self.rounds == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        PyMem_Free(self.seen)
+        PyMem_Free(self.rounds)
+
     cdef str broken(self):
         cdef Edge edge
         cdef NodeState* state
@@ -177,7 +189,7 @@ cdef class RunRules(Rules):
             state = &self.engine.dispatch.nodes[index]
             if state.running > state.limit:
                 return f"node {self.path(index)}: {state.running} workers are inside, {state.limit} may be"
-            if state.book.window == 0 and state.book.open - min(state.book.waiting, state.book.spare) > state.limit:
+            if self.too_many_open(state):
                 return f"node {self.path(index)}: of {state.book.open} calls {state.book.waiting} back off, too many"
         for index, link in enumerate(self.engine.links):
             edge = link.edge
@@ -191,7 +203,81 @@ cdef class RunRules(Rules):
                 return f"edge {edge.id} holds {edge.lane.count} control messages, its bound is {edge.lane_limit}"
             if not self.counts(edge):
                 return f"edge {edge.id} has lost count: {edge.counts}"
+        for cell in self.engine.cells:
+            if self.overflows(<Cell>cell):
+                return (
+                    f"node {(<Cell>cell).path} keeps {(<Cell>cell).outbox + (<Cell>cell).control_outbox} messages in "
+                    f"its outbox and {(<Cell>cell).kept} in calls, its bound is {(<Cell>cell).outbox_limit}"
+                )
+        return self.unpaid()
+
+    cdef bint too_many_open(self, NodeState* state) noexcept:
+        """Is there a call that others let pass, but no place for it (C6)?"""
+        if self.engine.dispatch.phase >= STOPPING or state.book.window > 0:
+            return False
+        return state.book.open - min(state.book.waiting, state.book.spare) > state.limit
+
+    cdef bint overflows(self, Cell cell) noexcept:
+        """Does a node keep more than its limit and what may come on top: a message and one of control for each edge
+        that others fill under way, and dead letters (sender.pyx)?"""
+        cdef Py_ssize_t more = 2
+        if cell.sends_letters:
+            more += 2 * cell.state.limit + 1
+        more *= len(cell.outlets)
+        return cell.outbox + cell.control_outbox + cell.kept > cell.outbox_limit + more
+
+    cdef str unpaid(self):
+        """Has a band fewer turns left in this round than its share and what it has begun leave it? The rest of a turn
+        that was cut is no turn of its own. One section has gone by since the last look: one turn at most has begun."""
+        cdef Crew* crew
+        cdef NodeState* state
+        cdef Round* last
+        cdef int index
+        cdef int level
+        for index in range(self.engine.dispatch.crew_count):
+            crew = &self.engine.dispatch.crews[index]
+            last = &self.rounds[index]
+            for level in range(BANDS):
+                if crew.turns[level] != last.turns[level]:
+                    self.count_turn(index, level)
+                if last.begun[level] + crew.credit[level] < crew.ratio[level]:
+                    return (
+                        f"band {level} has begun {last.begun[level]} turns of its {crew.ratio[level]} of this round, "
+                        f"and {crew.credit[level]} are left to it"
+                    )
+                last.turns[level] = crew.turns[level]
+                last.credit[level] = crew.credit[level]
+        for index in range(self.engine.dispatch.node_count):
+            state = &self.engine.dispatch.nodes[index]
+            if state.running == 0 and state.batch_left > 0 and self.seen[index].batch_left == 0:
+                self.seen[index].of_this_round = True
+            self.seen[index].turns = state.turns
+            self.seen[index].batch_left = state.batch_left if state.running == 0 else 0
+            self.seen[index].turn_level = state.turn_level
         return None
+
+    cdef int count_turn(self, int crew_index, int level) except -1:
+        """A turn of a band has begun, or goes on."""
+        cdef Crew* crew = &self.engine.dispatch.crews[crew_index]
+        cdef Round* last = &self.rounds[crew_index]
+        cdef NodeState* state
+        cdef int index
+        cdef int band
+        if last.credit[level] == 0:         # a round begins with it
+            for band in range(BANDS):
+                last.begun[band] = 0
+            for index in range(self.engine.dispatch.node_count):
+                if self.engine.dispatch.nodes[index].crew == crew:
+                    self.seen[index].of_this_round = False
+        for index in range(self.engine.dispatch.node_count):
+            state = &self.engine.dispatch.nodes[index]
+            if state.crew == crew and state.turns != self.seen[index].turns:
+                if not (
+                    self.seen[index].batch_left > 0 and self.seen[index].of_this_round
+                    and self.seen[index].turn_level == level
+                ):
+                    last.begun[level] += 1
+        return 0
 
     cdef bint counts(self, Edge edge) noexcept:
         return edge.counts.offered == (

@@ -34,6 +34,7 @@ from cpython.ref cimport Py_XDECREF
 from graphflow.core.context cimport here
 from graphflow.core.headers cimport headers_carrying
 from graphflow.core.message cimport KIND_DATA, Message, headers_of, make_message
+from graphflow.core.plants cimport planted
 
 cdef object MARK = PyContextVar_New_with_default("graphflow.carried", None)
 
@@ -51,7 +52,7 @@ cdef object enter_carried(Message message):
 cdef Message carry(object item):
     cdef Message message = <Message>item if type(item) is Message else make_message(KIND_DATA, item)
     if message._headers is not None and message._headers.carried is not None and here().turn != NULL:
-        if not in_carried():
+        if not in_carried() and not planted("context lost between"):
             return message
     made = message.with_payload(message.payload)
     (<Message>made)._headers = headers_carrying(headers_of(message), PyContext_CopyCurrent())

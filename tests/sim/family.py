@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from members import Member, Origin, Route, draw_member
-from threads import feeder, meddler, reader
+from threads import feeder, meddler, reader, stopper
 from world import World
 
 from graphflow import PriorityBand, SchedulerConfig, Subgraph, block, coalesce, drop, latest
@@ -29,9 +30,11 @@ def newest(old: Route, new: Route) -> Route:
 def draw(seed: int) -> World:
     """The member of the family that a seed stands for."""
     rng = random.Random(seed)
-    members = [draw_member(rng, number) for number in range(rng.randint(1, 5))]
+    # What has come to the family later has numbers of its own: all else is as it was without.
+    widths = random.Random(f"{seed}: widths")
+    members = [draw_member(rng, number, widths) for number in range(rng.randint(1, 5))]
     graph = Subgraph.from_nodes("family", members)
-    world = World(graph, [], _faults(rng), rng.choice([0.005, 0.05, 0.2]), rng.choice(["handlers", "sections"]))
+    world = World(graph, [], _faults(rng), rng.choice([0.005, 0.05, 0.2]), rng.choice(["handlers", "sections"]), seed)
     for place, member in enumerate(members):
         _feed(rng, world, members[:place], member)
     for member in members:
@@ -49,7 +52,11 @@ def draw(seed: int) -> World:
         watchdog_s=rng.choice([None, 0.02, 5.0]),
         metrics=rng.random() < 0.3,
     )
-    _let_rest(random.Random(f"{seed}: rests"), world)  # numbers of its own: all else is as it was without
+    _let_rest(random.Random(f"{seed}: rests"), world)
+    _share(random.Random(f"{seed}: shares"), world)
+    _narrow(random.Random(f"{seed}: outboxes"), world)
+    _carry(random.Random(f"{seed}: contexts"), world)
+    _stop_early(random.Random(f"{seed}: early stop"), world)
     return world
 
 
@@ -58,6 +65,39 @@ def _let_rest(rng: random.Random, world: World) -> None:
     for node in world.members.values():
         if rng.random() < 0.1:
             node.rest_s = rng.choice([0.0005, 0.01])
+
+
+def _narrow(rng: random.Random, world: World) -> None:
+    """The outbox limit is less than the edges of a port."""
+    most = max(Counter(edge.source_node for edge in world.graph.edges).values(), default=1)
+    if most > 1 and rng.random() < 0.3:
+        world.config = replace(world.config, outbox_limit=rng.randint(1, most - 1))
+
+
+def _carry(rng: random.Random, world: World) -> None:
+    """Some members, of half of the graphs, ask for the context of who has put or emitted their messages."""
+    chance = rng.choice([0.0, 0.5])
+    for node in world.members.values():
+        node.carry_context = bool(node.inputs) and rng.random() < chance
+    for source, target in world.sure:
+        node_asks = target in world.members and world.members[target].carry_context
+        input_asks = source not in world.members and target in world.carrying_inputs
+        world.carries[source, target] = node_asks or input_asks
+
+
+def _stop_early(rng: random.Random, world: World) -> None:
+    """A thread stops the run while a node rests in its on_start."""
+    if rng.random() < 0.03:
+        node = rng.choice(list(world.members.values()))
+        node.rest_at_start_s = rng.choice([0.002, 0.05])
+        node.at_start = stopper(rng)
+        world.drained = False
+
+
+def _share(rng: random.Random, world: World) -> None:
+    """How the bands share the turns, and one of them may have no more than one."""
+    ratio = rng.choice([(4, 2, 1), (4, 2, 1), (1, 1, 1), (1, 2, 4), (2, 1, 3)])
+    world.config = replace(world.config, fairness_ratio=ratio)
 
 
 def _outbox_limit(rng: random.Random, graph: Subgraph) -> int:
@@ -110,7 +150,10 @@ def _feed(rng: random.Random, world: World, before: list[Member], member: Member
         world.sure[origin.name, member.name] = sure
     elif not feeders:
         options, sure = _edge(rng, world, member.name)
-        world.graph.expose_input(f"to-{member.name}", (member.name, "in"), **options)
+        carries = random.Random(f"{world.seed}: input of {member.name}").random() < 0.2
+        if carries:
+            world.carrying_inputs.add(member.name)
+        world.graph.expose_input(f"to-{member.name}", (member.name, "in"), carry_context=carries, **options)
         count = 70 if options["capacity"] == 64 else rng.randint(1, 25)
         for number in range(rng.choice([2, 3] if "max_bytes" in options else [1, 1, 2, 3])):
             name = f"feeder{number}-{member.name}"

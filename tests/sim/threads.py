@@ -6,10 +6,14 @@ import asyncio
 from random import Random
 from typing import TYPE_CHECKING
 
+from carried import MARK
 from one_loop import run
 
 from graphflow import EdgeClosed, Message, MessageType, PriorityBand
+from graphflow.core.baton import Abandoned, acting
+from graphflow.scheduler import _live
 from graphflow.testing import sleep
+from graphflow.testing.shell import SimulatedShell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,12 +35,15 @@ def feeder(rng: Random, world: World, name: str, member: str, most: int) -> Call
     own = Random(rng.random())
     sent = world.sent[name] = []
     world.controls[name] = 0
+    if put is _put_many:
+        world.at_once.add(name)
 
     def feed(scheduler: Scheduler) -> None:
         handle = scheduler.input(f"to-{member}")
         items: list[Route] = [(name, number) for number in range(count)]
         while items:
             before = len(items)
+            MARK.set((name, None if put is _put_many else items[0][1]))
             put(handle, items, sent, patience, own)
             if control and len(items) < before and len(items) % 5 == 0:
                 handle.put(Message(MessageType.CONTROL, (name, len(items))))
@@ -172,3 +179,24 @@ def _tune(scheduler: Scheduler, edge: str, what: str, where: float) -> None:
         scheduler.set_priority(edge, list(PriorityBand)[int(where * 30) % 3])
     else:
         scheduler.set_capacity(edge, (1, 2, 3, 8, 40)[int(where * 50) % 5])
+
+
+def stopper(rng: Random) -> Callable[[], None]:
+    """Called by an on_start: starts a thread that stops the run before all nodes have started."""
+    wait, drain = rng.choice([0.0, 0.001, 0.004]), rng.random() < 0.5
+
+    def stop(scheduler: Scheduler) -> None:
+        try:
+            sleep(wait)
+            scheduler.shutdown(drain=drain, timeout=1e5)
+        except Abandoned:
+            pass
+
+    def start() -> None:
+        me = acting()
+        assert me is not None
+        # Hooks are not told which scheduler theirs is.
+        (scheduler,) = [each for each in _live if isinstance(each._shell, SimulatedShell) and each.is_running()]
+        scheduler._shell.thread(stop, "early-stop", (scheduler,)).start()
+
+    return start

@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from members import STAGED, UNORDERED, Member, Route
+from carried import came_from, check_contexts
+from members import STAGED, UNORDERED, Member, Route, Several
 
 from graphflow import SchedulerConfig
 from graphflow.testing import Fault, HandlerRaises
@@ -26,11 +27,15 @@ class World:
     faults: list[Fault]
     until: float
     interleave: Any
+    seed: int
     config: SchedulerConfig = field(default_factory=SchedulerConfig)
     sure: dict[tuple[str, str], bool] = field(default_factory=dict)  # (from, to): nothing is lost on the way
     sent: dict[str, list[Route]] = field(default_factory=dict)  # by feeder
     controls: dict[str, int] = field(default_factory=dict)  # by feeder
     read: dict[str, list[Route]] = field(default_factory=dict)  # by output
+    carries: dict[tuple[str, str], bool] = field(default_factory=dict)  # (from, to): context is carried along
+    carrying_inputs: set[str] = field(default_factory=set)  # members whose exposed input carries context along
+    at_once: set[str] = field(default_factory=set)  # feeders that put many at once
     loose: set[str] = field(default_factory=set)  # who reads an edge that conflates by key: no order there
     rounds: set[str] = field(default_factory=set)  # members that a way back leads to
     stops: list[str] = field(default_factory=list)  # members, in the order in which they stopped
@@ -50,6 +55,7 @@ class World:
         for name, seen in self.read.items():
             self._check_routes(name, seen, members)
         self._check_offers(members)
+        check_contexts(self)
         if self.patient:
             self._check_stops(members)
         if not self.drained:
@@ -80,9 +86,11 @@ class World:
 
     def _check_refusals(self, node: Member) -> None:
         """An emit is refused only where the outbox may really have been full."""
-        most = most_waiting(node, self.edges_of(node))
-        assert node.refused == 0 or self.config.outbox_limit < most, (
-            f"{node.name} was refused {node.refused} emits: outbox_limit is {self.config.outbox_limit}, "
+        edges = self.edges_of(node)
+        most = most_waiting(node, edges)
+        limit = max(self.config.outbox_limit, edges)
+        assert node.refused == 0 or limit < most, (
+            f"{node.name} was refused {node.refused} emits: outbox_limit is {limit}, "
             f"and no more than {most} messages can have waited there"
         )
 
@@ -105,11 +113,12 @@ class World:
             )
 
     def _check_stops(self, members: dict[str, Member]) -> None:
-        """Every member has stopped, after those that it feeds."""
+        """Every member that was started has stopped, after those that it feeds."""
         places = {name: place for place, name in enumerate(self.stops)}
-        assert set(places) == set(members), f"stopped are {sorted(places)}, and there are {sorted(members)}"
+        started = {node.name for node in members.values() if node.starts}
+        assert set(places) == started, f"stopped are {sorted(places)}, and started were {sorted(started)}"
         for edge in self.graph.edges:
-            if edge.source_node in members and edge.target_node in members and not self.rounds:
+            if {edge.source_node, edge.target_node} <= started and not self.rounds:
                 assert places[edge.target_node] < places[edge.source_node], (
                     f"{edge.source_node} was stopped before {edge.target_node}, which it feeds"
                 )
@@ -132,10 +141,10 @@ class World:
 
 def most_waiting(node: Member, edges: int) -> int:
     """How many copies of what a member emits can be in its outbox, or be kept by handlers that have not returned: those
-    of a data message, of a control message, and, where it works on several at once, of each and of each that leaves."""
-    return edges * (2 if node.max_concurrency == 1 else 2 * node.max_concurrency + 3)
-
-
-def came_from(route: Route) -> str:
-    """The node or thread that sent a payload on its last leg."""
-    return str(route[-1] if len(route) > 2 else route[0])
+    of a data message, of a control message, and, where it works on several at once, of each and of each that leaves.
+    What generators yield beyond that waits for room."""
+    if isinstance(node, Several):
+        return 0
+    if node.max_concurrency == 1:
+        return edges * (1 + bool(node.controls))
+    return edges * (2 * node.max_concurrency + 3)

@@ -115,22 +115,19 @@ browser-test: build $(VENV)/ready-test $(VENV)/ready-browser ## see the live pag
 
 # -- what continuous integration runs -------------------------------------------------------------
 
-# In the order of .gitlab-ci.yml, which a test compares.
-MERGE_REQUEST := lint typecheck build exports gates-selftest unit integration matrix quarantine sim sim-plants \
-	browser-test coverage coverage-selftest bench-selftest bench debug-test tsan asan dist test-wheel docs
-NIGHTLY := stress soak python-ft test-ft test-lowest bench-instructions coverage-of-others
+gates = $(or $(shell awk '/^[a-z]/ && $$2 == "$(1)" { print $$1 }' .ci/gates),$(error .ci/gates has no gate of a $(1)))
 .PHONY: ci
 ci: ## run what a merge request runs, in the same order
-	@for target in $(MERGE_REQUEST); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
+	@for target in $(call gates,merge-request); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
 
 .PHONY: ci-left
 ci-left: ## list what is left of both after DONE='lint typecheck ...'
-	@echo "  in a merge request: $(filter-out $(DONE),$(MERGE_REQUEST))"
-	@echo "  nightly: $(filter-out $(DONE),$(NIGHTLY))"
+	@echo "  in a merge request: $(filter-out $(DONE),$(call gates,merge-request))"
+	@echo "  nightly: $(filter-out $(DONE),$(call gates,schedule))"
 
 .PHONY: ci-nightly
 ci-nightly: ## run what a schedule runs besides
-	@for target in $(NIGHTLY); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
+	@for target in $(call gates,schedule); do echo "== make $$target"; $(MAKE) --no-print-directory $$target; done
 
 # -- measuring ------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from ruamel.yaml import YAML
@@ -42,11 +42,31 @@ def targets(job: dict[str, Any]) -> list[str]:
     return [line.split()[1] for line in script(job)]
 
 
+class Gate(NamedTuple):
+    """A line of .ci/gates."""
+
+    name: str
+    runs_in: str
+    part: str
+
+
+def gates() -> list[Gate]:
+    lines = (ROOT / ".ci" / "gates").read_text().splitlines()
+    return [Gate(*line.split()) for line in lines if not line.startswith("#")]
+
+
 def listed(variable: str) -> list[str]:
     """The words of a list in the Makefile."""
     found = re.search(rf"^{variable} := ((?:.*\\\n)*.*)$", MAKEFILE, re.MULTILINE)
     assert found is not None
     return found[1].replace("\\\n", " ").split()
+
+
+def run_by(target: str) -> list[str]:
+    """The gates that make says it runs, in a target for all of them."""
+    command = ["make", "-s", target, "MAKE=true"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return [line.removeprefix("== make ") for line in done.stdout.splitlines()]
 
 
 def is_nightly(job: dict[str, Any]) -> bool:
@@ -93,12 +113,12 @@ def test_make_ci_runs_what_a_merge_request_runs_in_the_same_order() -> None:
     stages = configuration()["stages"]
     chosen = {name: job for name, job in jobs().items() if "rules" not in job}
     in_order = sorted(chosen.values(), key=lambda job: stages.index(job["stage"]))
-    assert [target for job in in_order for target in targets(job)] == listed("MERGE_REQUEST")
+    assert [target for job in in_order for target in targets(job)] == run_by("ci")
 
 
 def test_make_ci_nightly_runs_what_a_schedule_runs_besides() -> None:
     called = [target for job in jobs().values() if is_nightly(job) for target in targets(job)]
-    assert called == listed("NIGHTLY")
+    assert called == run_by("ci-nightly")
 
 
 def test_every_version_that_is_supported_is_built_and_tested() -> None:
@@ -137,9 +157,20 @@ def test_what_runs_tests_keeps_their_outcomes_and_artifacts() -> None:
 
 
 def test_what_is_run_here_is_a_part_of_it_and_the_rest_is_named() -> None:
-    text = (ROOT / ".ci" / "run").read_text()
-    chosen = [target for group in re.findall(r"^\w+=\((.*?)\)", text, re.MULTILINE) for target in group.split()]
-    known = listed("MERGE_REQUEST") + listed("NIGHTLY") + ["test", "tsan-smoke"]
-    assert [target for target in chosen if target not in known] == []
-    asked = {"lint", "typecheck", "exports", "test", "sim", "coverage", "bench", "tsan-smoke"}
-    assert asked - set(chosen) == set()
+    assert {gate.runs_in for gate in gates()} == {"merge-request", "schedule", "here"}
+    assert {gate.part for gate in gates()} == {"first", "behind", "beside", "last", "-"}
+    chosen = {gate.name for gate in gates() if gate.part != "-"}
+    assert [gate.name for gate in gates() if gate.runs_in == "here" and gate.name not in chosen] == []
+    assert {"lint", "typecheck", "exports", "test", "sim", "coverage", "bench", "tsan-smoke"} - chosen == set()
+    command = ["make", "-s", "ci-left", f"DONE={' '.join(chosen)}"]
+    left = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert left.replace("in a merge request:", "").replace("nightly:", "").split() == [
+        gate.name for gate in gates() if gate.name not in chosen
+    ]
+
+
+def test_every_gate_is_a_target_and_stands_once() -> None:
+    names = [gate.name for gate in gates()]
+    assert len(names) == len(set(names))
+    for name in names:
+        assert re.search(rf"^([a-z -]+ )?{name}( [a-z -]+)?:.* ## ", MAKEFILE, re.MULTILINE), name

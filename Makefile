@@ -21,28 +21,14 @@ SUITE = $(PYTEST) -n $(PROCESSES)
 
 # What a variant of the build is made from; each has its own copy, so that no two share a file.
 SOURCES := $(wildcard *.py *.toml *.in *.md *.yml .gitlab-ci.yml .ci LICENSE Makefile CONTRIBUTING graphflow tests \
-	examples perf docs)
+	examples perf docs tools)
 VARIANTS := build/variants
 TSAN = $(shell readlink -f "$$(gcc -print-file-name=libtsan.so)")
 ASAN = $(shell readlink -f "$$(gcc -print-file-name=libasan.so)") \
 	$(shell readlink -f "$$(gcc -print-file-name=libstdc++.so.6)")
 
 # The requirements have one home, pyproject.toml: $(call install,extra...) installs lists of it.
-define REQUIREMENTS
-import os, re, sys, tomllib
-project = tomllib.load(open("pyproject.toml", "rb"))
-lists = {**project["project"]["optional-dependencies"], "build": project["build-system"]["requires"]}
-def lines(name):
-    for line in lists[name]:
-        if line.startswith("graphflow["):
-            for other in line.removeprefix("graphflow[").removesuffix("]").split(","):
-                yield from lines(other)
-        else:
-            yield re.sub(r">=([\w.]+)(,<[\w.]+)?", r"==\1", line) if os.environ.get("LOWEST") else line
-print(*(line for name in sys.argv[1:] for line in lines(name)), sep="\n")
-endef
-export REQUIREMENTS
-install = $(PY) -c "$$REQUIREMENTS" $(1) | $(PY) -m pip install --quiet --disable-pip-version-check -r /dev/stdin
+install = $(PY) tools/requirements.py $(1) | $(PY) -m pip install --quiet --disable-pip-version-check -r /dev/stdin
 
 .PHONY: help
 help: ## list the targets
@@ -101,16 +87,9 @@ SIM_SEEDS ?= 4000
 sim: build $(VENV)/ready-test ## simulate thousands of seeds; SIM_SEED=17 for one, with its trace
 	@$(PY) tests/sim/run.py $(if $(SIM_SEED),--seed $(SIM_SEED),--seeds $(SIM_SEEDS)) $(if $(SIM_START),--start $(SIM_START))
 
-# A program that no package of PyPI brings, and Debian's package of it: installed where that can be done.
-define debian
-	@command -v $(1) >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
-		apt-get update && apt-get install --yes --no-install-recommends $(2); } || { \
-		echo "$@ needs $(1) on PATH: apt-get install $(2)" >&2; exit 1; }
-endef
-
 .PHONY: browser-test
 browser-test: build $(VENV)/ready-test $(VENV)/ready-browser ## see the live page in a browser, Debian's Chromium
-	$(call debian,chromium,chromium)
+	@tools/debian $@ chromium chromium
 	@$(PYTEST) tests/browser $(PYTEST_ARGS)
 
 # -- what continuous integration runs -------------------------------------------------------------
@@ -145,7 +124,7 @@ bench-selftest: build $(VENV)/ready-test ## see that the benchmark gate finds a 
 
 .PHONY: bench-instructions
 bench-instructions: build ## hold the instructions of edge operations to their baseline (needs valgrind)
-	$(call debian,valgrind,valgrind)
+	@tools/debian $@ valgrind valgrind
 	@$(PY) perf/instructions.py check
 
 .PHONY: bench-scaling
@@ -208,7 +187,7 @@ test-wheel-here: $(VENV)/ready-build $(VENV)/ready-test
 
 .PHONY: wheels
 wheels: $(VENV)/ready-wheels ## build the wheels of a release, for each Python, with cibuildwheel (needs docker)
-	$(call debian,docker,docker.io)
+	@tools/debian $@ docker docker.io
 	@$(PY) -m cibuildwheel --output-dir dist
 
 .PHONY: clean

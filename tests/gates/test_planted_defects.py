@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("graphflow", "tests", "examples", "perf", "docs", ".mypy_cache")  # the last makes it quick
+FOLDERS = ("graphflow", "tests", "examples", "perf", "docs", "tools", ".mypy_cache")  # the last makes it quick
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -106,7 +106,7 @@ cdef class Calls(Lifecycle):
             book.gone += 1
         if book.window > 0 and book.gone < book.given:
             first = book.places[book.gone % book.window]
-            if first.outgrown and not first.streaming:
+            if first.outgrown and not first.streaming and not planted("stream never begun"):
                 self.add_stream(node, first)
         mine = not book.leaving and book.leavers != NULL
         if mine:

@@ -54,6 +54,7 @@ def draw(seed: int) -> World:
     )
     _let_rest(random.Random(f"{seed}: rests"), world)
     _share(random.Random(f"{seed}: shares"), world)
+    _record(random.Random(f"{seed}: recorder"), world)
     _narrow(random.Random(f"{seed}: outboxes"), world)
     _carry(random.Random(f"{seed}: contexts"), world)
     _stop_early(random.Random(f"{seed}: early stop"), world)
@@ -65,6 +66,11 @@ def _let_rest(rng: random.Random, world: World) -> None:
     for node in world.members.values():
         if rng.random() < 0.1:
             node.rest_s = rng.choice([0.0005, 0.01])
+
+
+def _record(rng: random.Random, world: World) -> None:
+    """Most often a small flight recorder: it wraps round, and costs no half megabyte to make."""
+    world.config = replace(world.config, flight_recorder_bytes=rng.choice([0, 64, 1024, 4096, 4096, 4096, 65536]))
 
 
 def _narrow(rng: random.Random, world: World) -> None:

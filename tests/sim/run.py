@@ -9,6 +9,7 @@ One seed in TWICE is run twice: the traces have to be equal.
 from __future__ import annotations
 
 import argparse
+import gc
 import itertools
 import logging
 import multiprocessing
@@ -51,6 +52,7 @@ def run_range(start: int, count: int, processes: int) -> int:
     began = time.monotonic()
     steps = done = 0
     hashes: set[str] = set()
+    gc.freeze()  # each simulation begins with a collection, which need not look through all that was imported
     with multiprocessing.get_context("fork").Pool(processes) as pool:
         for seed, taken, trace_hash, wrong in pool.imap_unordered(verdict, range(start, start + count), chunksize=16):
             if wrong:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-# No examples in these: an index, what is made from the docstrings, a table of tests.
-EXEMPT = {"README.md", "api.md", "requirements.md"}
+# No examples in these: an index, what is made from the docstrings, a table of tests, a table of words.
+EXEMPT = {"README.md", "api.md", "requirements.md", "glossary.md"}
 EXAMPLE = re.compile(r"```python\n(.*?)```\n+(?:```text\n(.*?)```)?", re.DOTALL)
 
 

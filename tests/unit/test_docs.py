@@ -68,9 +68,10 @@ def test_every_page_is_in_the_index() -> None:
     assert [page.name for page in PAGES if f"]({page.name})" not in index and page.name != "README.md"] == []
 
 
-@pytest.mark.parametrize(
-    "page", [*PAGES, ROOT / "README.md", *(ROOT / "CONTRIBUTING").glob("*.md")], ids=lambda page: page.stem
-)
+LINKED = [*PAGES, *ROOT.glob("*.md"), *(ROOT / "CONTRIBUTING").glob("*.md"), *sorted((ROOT / "docs").glob("*/*.md"))]
+
+
+@pytest.mark.parametrize("page", LINKED, ids=lambda page: page.relative_to(ROOT).with_suffix("").as_posix())
 def test_every_link_leads_somewhere(page: Path) -> None:
     """To a file that is there, and a heading that is in it."""
     for target in re.findall(r"\]\((?!https?:)([^)#\s]*(?:#[\w-]+)?)\)", page.read_text()):
@@ -80,3 +81,16 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         if heading:
             headings = re.findall(r"^#+ (.*)", file.read_text(), re.MULTILINE)
             assert heading in [re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings], target
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    assert [page.name for page in folder.glob("*.md") if page.name != "README.md" and f"]({page.name})" not in index] == []
+
+
+def test_every_page_stands_on_a_shelf() -> None:
+    """The nav of mkdocs.yml, read as text: the tests bring no parser of YAML."""
+    nav = re.findall(r"(?<= )[\w/-]+\.md", (ROOT / "mkdocs.yml").read_text())
+    pages = sorted(page.relative_to(ROOT / "docs").as_posix() for page in (ROOT / "docs").rglob("*.md"))
+    assert sorted(nav) == pages

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What a copy is laid from, and what it keeps when it is laid anew, so that only what changed is compiled.
 SOURCES = (
     *("*.py", "*.toml", "*.in", "*.md", "*.yml", ".gitlab-ci.yml", ".ci", "LICENSE", "Makefile", "CONTRIBUTING"),
-    *("graphflow", "tests", "examples", "perf", "docs", "tools"),
+    *("graphflow", "tests", "examples", "perf", "docs", "tools", "newsfragments", ".github", ".gitlab"),
 )
 COMPILED = (".so", ".cpp")
 

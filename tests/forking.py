@@ -94,7 +94,7 @@ def leave(way):
     if way == "sys.exit":
         sys.exit(7)
     if way == "exec":
-        os.execve("/bin/sh", ["sh", "-c", "exit 7"], {})     # without a sanitizer's library, under which a shell crashes
+        os.execve("/bin/sh", ["sh", "-c", "exit 7"], {})   # no sanitizer: a shell crashes under its library
     if way == "raise":
         raise ValueError("mine")
 def check():

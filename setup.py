@@ -1,4 +1,4 @@
-"""Build of the compiled core: every ``graphflow/core/*.pyx`` becomes one C++ extension.
+"""Build of the compiled core: every ``.pyx`` file under ``graphflow`` becomes one C++ extension.
 
 Switches, read from the environment and nowhere else (unset, empty or 0 is off):
 
@@ -215,6 +215,7 @@ setup(
             ".".join(path.with_suffix("").parts),
             [str(path)],
             language="c++",
+            include_dirs=["graphflow/core/sync"],  # of chaos.h
             define_macros=VARIANT.macros,
             extra_compile_args=VARIANT.compile_args,
             extra_link_args=VARIANT.link_args,

@@ -5,9 +5,8 @@ import sys
 __version__ = "0.1.0"
 
 try:
-    from graphflow.core.edge import Edge
-    from graphflow.core.message import Message, MessageType
-    from graphflow.core.policy import (
+    from graphflow.core.edges.edge import Edge
+    from graphflow.core.edges.policy import (
         Block,
         Coalesce,
         Drop,
@@ -19,7 +18,8 @@ try:
         drop,
         latest,
     )
-    from graphflow.core.port import Port, PortDirection, PortSpec
+    from graphflow.core.messages.message import Message, MessageType
+    from graphflow.core.messages.port import Port, PortDirection, PortSpec
 except ImportError as _missing:
     if "nterpreter" in str(_missing):  # so do CPython and Cython name what is wrong then
         raise ImportError(
@@ -32,9 +32,7 @@ except ImportError as _missing:
         f"checkout ({_missing})"
     ) from _missing
 
-from graphflow.config import PriorityBand, SchedulerConfig
-from graphflow.error_policy import DeadLetter, ErrorPolicy
-from graphflow.errors import (
+from graphflow.base.errors import (
     BackpressureError,
     EdgeClosed,
     GraphflowError,
@@ -43,15 +41,20 @@ from graphflow.errors import (
     SchemaError,
     UnknownEdgeError,
 )
-from graphflow.flight import FlightDepth, FlightEvent, FlightRecording
-from graphflow.handles import Input, Output
-from graphflow.node import Node
-from graphflow.report import ShutdownReport
-from graphflow.scheduler import Scheduler
-from graphflow.snapshot import Distribution, EdgeSnapshot, NodeSnapshot, SchedulerSnapshot, Snapshot, StallSnapshot
-from graphflow.stats import EdgeStats
-from graphflow.subgraph import Subgraph
-from graphflow.validation import ValidationIssue
+from graphflow.base.issues import ValidationIssue
+from graphflow.core.edges.stats import EdgeStats
+from graphflow.core.messages.dead_letter import DeadLetter
+from graphflow.core.metrics.distribution import Distribution
+from graphflow.graph.error_policy import ErrorPolicy
+from graphflow.graph.node import Node
+from graphflow.graph.priority import PriorityBand
+from graphflow.graph.subgraph import Subgraph
+from graphflow.runtime.config import SchedulerConfig
+from graphflow.runtime.handles import Input, Output
+from graphflow.runtime.report import ShutdownReport
+from graphflow.runtime.scheduler import Scheduler
+from graphflow.snapshot.flight import FlightDepth, FlightEvent, FlightRecording
+from graphflow.snapshot.values import EdgeSnapshot, NodeSnapshot, SchedulerSnapshot, Snapshot, StallSnapshot
 
 __all__ = [
     "BackpressureError",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import graphflow.scheduler
+import graphflow.runtime.scheduler
 from graphflow.observability import RecentLogs, dump
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def pytest_sessionfinish() -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    _earlier.update(graphflow.scheduler._live)
+    _earlier.update(graphflow.runtime.scheduler._live)
     _logs.clear()
 
 
@@ -55,7 +55,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed and call.excinfo is not None:
-        mine = [scheduler for scheduler in list(graphflow.scheduler._live) if scheduler not in _earlier]
+        mine = [scheduler for scheduler in list(graphflow.runtime.scheduler._live) if scheduler not in _earlier]
         seed = dict(item.user_properties).get("graphflow_seed")
         for number, scheduler in enumerate(mine):
             folder = folder_of(item.nodeid) / call.when

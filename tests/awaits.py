@@ -9,7 +9,7 @@ from edges import DEADLINE_S, Call
 from graphs import Gate, Map, chain, scheduler_of
 
 from graphflow import Coalesce, Edge, PutResult, Scheduler, Subgraph
-from graphflow.handles import Input, Output
+from graphflow.runtime.handles import Input, Output
 
 if TYPE_CHECKING:
     import threading

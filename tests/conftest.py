@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import graphflow.scheduler
+import graphflow.runtime.scheduler
 from graphflow.testing import replay
 
 HELPERS = (
@@ -133,7 +133,7 @@ def leaves_nothing_behind() -> Iterator[None]:
     yield
     left = _threads_left(threads)
     assert not left, f"threads left behind: {left}"
-    running = [scheduler for scheduler in list(graphflow.scheduler._live) if scheduler.is_running()]
+    running = [scheduler for scheduler in list(graphflow.runtime.scheduler._live) if scheduler.is_running()]
     assert not running, f"schedulers left running: {running}"
     assert _handlers() == handlers, "the test left a logging handler behind"
     assert _variables() == variables, "the test left a context variable set"

@@ -14,7 +14,7 @@ from counting import assert_conserved
 from timing import PATIENCE
 
 from graphflow import Edge, EdgeClosed
-from graphflow.core.baton import SimulatedClock
+from graphflow.core.simulation.interleaver import SimulatedClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -28,7 +28,7 @@ from graphflow import (
     Subgraph,
 )
 from graphflow.observability import PrometheusCollector, RecentLogs, dump, instrument
-from graphflow.pictures import short
+from graphflow.snapshot.picture import short
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,21 +12,22 @@ from rich.console import Console
 from rich.table import Table
 
 import graphflow
+from graphflow.base.errors import GraphflowError, GraphValidationError
 from graphflow.cli.loading import LoadError, load, refusals
 from graphflow.cli.running import run_watched
-from graphflow.config import SchedulerConfig
-from graphflow.errors import GraphflowError, GraphValidationError
-from graphflow.pictures import Picture, picture_of
-from graphflow.pictures_dot import write_dot
-from graphflow.pictures_mermaid import write_mermaid
-from graphflow.scheduler import Scheduler
-from graphflow.subgraph import Subgraph
-from graphflow.topology import check as issues_of
-from graphflow.topology import check_handlers, check_outboxes
+from graphflow.draw.dot import write_dot
+from graphflow.draw.mermaid import write_mermaid
+from graphflow.draw.picture import Picture
+from graphflow.graph.picture import picture_of
+from graphflow.graph.plan import check as issues_of
+from graphflow.graph.plan import check_handlers, check_outboxes
+from graphflow.graph.subgraph import Subgraph
+from graphflow.runtime.config import SchedulerConfig
+from graphflow.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from graphflow.node import Node
-    from graphflow.validation import ValidationIssue
+    from graphflow.base.issues import ValidationIssue
+    from graphflow.graph.node import Node
 
 PLACE = click.argument("place", metavar="MODULE:FACTORY")
 

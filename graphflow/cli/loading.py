@@ -13,11 +13,11 @@ from typing import Any
 
 import click
 
-from graphflow.errors import GraphValidationError
-from graphflow.node import Node
-from graphflow.scheduler import Scheduler
-from graphflow.subgraph import Subgraph
-from graphflow.validation import ValidationIssue, nearest
+from graphflow.base.errors import GraphValidationError
+from graphflow.base.issues import ValidationIssue, nearest
+from graphflow.graph.node import Node
+from graphflow.graph.subgraph import Subgraph
+from graphflow.runtime.scheduler import Scheduler
 
 _WANTED = "a Subgraph, a Node, an iterable of these, a Scheduler, or a callable without arguments that returns one"
 

@@ -14,15 +14,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.logging import RichHandler
 
+from graphflow.base.events import cut, in_a_line, traceback_of
 from graphflow.cli.table import LiveTable, plain_line
-from graphflow.logs import cut, in_a_line, traceback_of
-from graphflow.signals import HURRY_S, STOP_SIGNALS, stop_signals
+from graphflow.runtime.signals import HURRY_S, STOP_SIGNALS, stop_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from graphflow.report import ShutdownReport
-    from graphflow.scheduler import Scheduler
+    from graphflow.runtime.report import ShutdownReport
+    from graphflow.runtime.scheduler import Scheduler
 
 INTERRUPTED = 130  # what shells give a process that Ctrl-C has ended
 

@@ -8,14 +8,14 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from graphflow.pictures import is_blocked, rate_of, short
+from graphflow.snapshot.picture import is_blocked, rate_of, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import RenderableType
 
-    from graphflow.snapshot import EdgeSnapshot, NodeSnapshot, Snapshot
+    from graphflow.snapshot.values import EdgeSnapshot, NodeSnapshot, Snapshot
 
 _BAR = 8  # characters
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Unpack, overload
 
-from graphflow.core.message import Message
-from graphflow.forms import is_async_generator_function, is_coroutine_function, is_generator_function
-from graphflow.node import Node, PortDeclaration
+from graphflow.base.callables import is_async_generator_function, is_coroutine_function, is_generator_function
+from graphflow.core.messages.message import Message
+from graphflow.graph.node import Node, PortDeclaration
 from graphflow.nodes.factories import NodeSettings, name_for, with_settings
 from graphflow.nodes.steps import AsyncNode, FlatMapNode, FunctionNode
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from graphflow.amounts import check_iterable, seconds, whole
-from graphflow.core.message import Message
-from graphflow.error_policy import ErrorPolicy
-from graphflow.forms import is_async_generator_function, is_coroutine_function, is_generator_function
-from graphflow.node import Node, PortDeclaration
+from graphflow.base.arguments import check_iterable, seconds, whole
+from graphflow.base.callables import is_async_generator_function, is_coroutine_function, is_generator_function
+from graphflow.core.messages.message import Message
+from graphflow.graph.error_policy import ErrorPolicy
+from graphflow.graph.node import Node, PortDeclaration
 from graphflow.nodes.steps import AsyncNode, BatchNode, FilterNode, FlatMapNode, MapNode, SinkNode, SourceNode
 
 _BATCH_MAX = 2**31 - 1

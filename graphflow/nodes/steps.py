@@ -1,8 +1,8 @@
 """Nodes around one function, whose step is compiled: what the factories make.
 
-A run handles their messages in the compiled loop of `graphflow.core.steps`, by their `operator`. Each class also says
-in `on_message` what that operator does. A run calls it where there is no fast way: for traced messages and control, on
-edges that wrap what they hold, for a node that retries or runs several messages at once.
+A run handles their messages in the compiled loop of `graphflow.core.cells.operators.loop`, by their `operator`. Each
+class also says in `on_message` what that operator does. A run calls it where there is no fast way: for traced messages
+and control, on edges that wrap what they hold, for a node that retries or runs several messages at once.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from typing import Any
 
-from graphflow.core.faults import Unsent
-from graphflow.core.message import Message, MessageType
-from graphflow.core.operators import Batch, Filter, FlatMap, Map, Operator, Sink, ends_here
-from graphflow.core.unrun import check_result
-from graphflow.logs import say
-from graphflow.made import MadeNode
-from graphflow.node import PortDeclaration
+from graphflow.base.events import say
+from graphflow.core.cells.errors import Unsent
+from graphflow.core.cells.operators.kinds import Batch, Filter, FlatMap, Map, Operator, Sink, ends_here
+from graphflow.core.messages.message import Message, MessageType
+from graphflow.core.messages.unawaited import check_result
+from graphflow.graph.function_node import MadeNode
+from graphflow.graph.node import PortDeclaration
 
 log: logging.Logger = logging.getLogger("graphflow.node")
 

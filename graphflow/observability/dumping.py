@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import graphflow
-from graphflow.core.lineup import line_up
+from graphflow.core.introspect.ready_queue import line_up
 from graphflow.observability.logs import recent_logs
-from graphflow.scheduler import Scheduler
+from graphflow.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from graphflow.brief import brief
-from graphflow.core.current import current_hook
-from graphflow.forks import new_lock
-from graphflow.logs import traceback_of
+from graphflow.base.arguments import brief
+from graphflow.base.events import traceback_of
+from graphflow.base.fork_locks import new_lock
+from graphflow.core.introspect.current_hook import current_hook
 
 if TYPE_CHECKING:
     from pythonjsonlogger.json import JsonFormatter

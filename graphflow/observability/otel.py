@@ -5,11 +5,12 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any, Self
 
-from graphflow.errors import SchedulerStateError
-from graphflow.forks import new_lock
+from graphflow.base.errors import SchedulerStateError
+from graphflow.base.fork_locks import new_lock
+from graphflow.core.metrics.distribution import Distribution
 from graphflow.observability.readings import EDGE, NODE, SCHEDULER, Reading
-from graphflow.scheduler import Scheduler
-from graphflow.snapshot import Distribution, Snapshot
+from graphflow.runtime.scheduler import Scheduler
+from graphflow.snapshot.values import Snapshot
 
 try:
     from opentelemetry import metrics

@@ -23,8 +23,8 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from graphflow.core.message import Message, MessageType, known_trace
-from graphflow.logs import say
+from graphflow.base.events import say
+from graphflow.core.messages.message import Message, MessageType, known_trace
 
 if TYPE_CHECKING:
     from contextvars import Token
@@ -40,7 +40,7 @@ _span_ids = random.Random()
 
 
 class OtelSpans:
-    """Makes the spans of one scheduler; see graphflow.tracing.Spans. What the tracer raises is logged once."""
+    """Makes the spans of one scheduler; see graphflow.runtime.tracing.Spans. What the tracer raises is logged once."""
 
     def __init__(self, provider: TracerProvider, graph: str) -> None:
         self._tracer = trace.get_tracer("graphflow", tracer_provider=provider)
@@ -98,7 +98,8 @@ class OtelSpans:
 
 
 class OtelHandlerSpan:
-    """The span of one call; see graphflow.tracing.HandlerSpan. It is suspended and resumed on one thread at a time."""
+    """The span of one call; see graphflow.runtime.tracing.HandlerSpan. It is suspended and resumed on one thread at a
+    time."""
 
     def __init__(self, spans: OtelSpans) -> None:
         self._spans = spans

@@ -7,10 +7,11 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphflow.logs import say
+from graphflow.base.events import say
+from graphflow.core.metrics.distribution import Distribution
 from graphflow.observability.readings import EDGE, NODE, SCHEDULER, Reading
-from graphflow.scheduler import Scheduler
-from graphflow.snapshot import Distribution, Snapshot
+from graphflow.runtime.scheduler import Scheduler
+from graphflow.snapshot.values import Snapshot
 
 try:
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from graphflow.snapshot import EdgeSnapshot, NodeSnapshot, Snapshot
+from graphflow.snapshot.values import EdgeSnapshot, NodeSnapshot, Snapshot
 
 STALL_KINDS = ("hook", "cycle", "paused", "stopped", "unread", "unheard", "unknown")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from graphflow.amounts import seconds as checked_seconds
+from graphflow.base.arguments import seconds as checked_seconds
 
 
 class InjectedError(Exception):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from graphflow.core.baton import acting
+from graphflow.core.simulation.interleaver import acting
 from graphflow.testing.faults import HandlerHangs, HandlerRaises, InjectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from graphflow.core.message import Message
-    from graphflow.node import Node
+    from graphflow.core.messages.message import Message
+    from graphflow.graph.node import Node
     from graphflow.testing.simulation import World
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from graphflow.errors import GraphflowError
+from graphflow.base.errors import GraphflowError
 
 if TYPE_CHECKING:
-    from graphflow.report import ShutdownReport
-    from graphflow.snapshot import Snapshot
+    from graphflow.runtime.report import ShutdownReport
+    from graphflow.snapshot.values import Snapshot
 
 _LAST = 12  # steps that a failure shows
 

@@ -11,29 +11,29 @@ from collections.abc import Callable, Iterable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from graphflow.amounts import seconds, whole
-from graphflow.config import SchedulerConfig
-from graphflow.core.baton import Abandoned, Actor, Baton, acting
-from graphflow.core.message import set_stamp_clock
-from graphflow.core.traceid import set_id_source
-from graphflow.errors import EdgeClosed, GraphValidationError, SchedulerStateError
-from graphflow.forks import new_lock
-from graphflow.node import Node
-from graphflow.scheduler import Scheduler, _live
-from graphflow.settings import is_async
-from graphflow.subgraph import Subgraph
+from graphflow.base.arguments import seconds, whole
+from graphflow.base.errors import EdgeClosed, GraphValidationError, SchedulerStateError
+from graphflow.base.fork_locks import new_lock
+from graphflow.base.issues import error
+from graphflow.core.messages.message import set_stamp_clock
+from graphflow.core.messages.trace_id import set_id_source
+from graphflow.core.simulation.interleaver import Abandoned, Actor, Baton, acting
+from graphflow.graph.node import Node
+from graphflow.graph.plan import nodes_of
+from graphflow.graph.subgraph import Subgraph
+from graphflow.graph.validation.node_settings import is_async
+from graphflow.runtime.config import SchedulerConfig
+from graphflow.runtime.scheduler import Scheduler, _live
 from graphflow.testing.faults import Fault, HandlerHangs, HandlerRaises, InjectedError, PutTimesOut
 from graphflow.testing.outcome import Simulation, SimulationFailed, TraceEvent
 from graphflow.testing.replay import SEED_VARIABLE, again
-from graphflow.testing.shell import ActorThread, SimulatedShell
-from graphflow.topology import nodes_of
-from graphflow.validation import error
+from graphflow.testing.threads import ActorThread, SimulatedShell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphflow.core.simulated import SimulatedEngine
-    from graphflow.report import ShutdownReport
+    from graphflow.core.simulation.engine import SimulatedEngine
+    from graphflow.runtime.report import ShutdownReport
 
 Graph = Subgraph | Node | Iterable[Subgraph | Node]
 

@@ -34,11 +34,11 @@ def test_the_report_as_it_is_passes(report: dict[str, Any]) -> None:
 
 
 def test_a_module_that_vanished_from_the_report_is_named(report: dict[str, Any], tmp_path: Path) -> None:
-    del report["files"]["graphflow/core/queue.pyx"]
+    del report["files"]["graphflow/core/edges/queue.pyx"]
     (tmp_path / "report.json").write_text(json.dumps(report))
     done = gate(tmp_path / "report.json")
     assert done.returncode == 1
-    assert "graphflow/core/queue.pyx is missing from the report" in done.stderr
+    assert "graphflow/core/edges/queue.pyx is missing from the report" in done.stderr
 
 
 @pytest.mark.parametrize(

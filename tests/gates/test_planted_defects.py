@@ -35,30 +35,33 @@ class Plant:
 
 
 PLANTS = {
-    "an import that nothing uses": Plant("lint", "graphflow/amounts.py", "\nimport os\n", "F401"),
-    "a line laid out otherwise": Plant("lint", "graphflow/amounts.py", "\nplanted = [1,2]\n", "reformat"),
+    "an import that nothing uses": Plant("lint", "graphflow/base/arguments.py", "\nimport os\n", "F401"),
+    "a line laid out otherwise": Plant("lint", "graphflow/base/arguments.py", "\nplanted = [1,2]\n", "reformat"),
     "a local that nothing reads": Plant(
-        "lint", "graphflow/core/clock.pyx", "\n\ndef planted():\n    unread = 1\n", "clock.pyx"
+        "lint", "graphflow/core/sync/clock.pyx", "\n\ndef planted():\n    unread = 1\n", "clock.pyx"
     ),
-    "a str for an int": Plant("typecheck", "graphflow/amounts.py", '\nplanted: int = "one"\n', "amounts.py"),
+    "a str for an int": Plant("typecheck", "graphflow/base/arguments.py", '\nplanted: int = "one"\n', "arguments.py"),
     "a test that passes a wrong type": Plant(
         "typecheck", "tests/timing.py", "\nplanted: list[int] = Path()\n", "timing.py"
     ),
     "a function that only the stub has": Plant(
-        "exports", "graphflow/core/edge.pyi", "\ndef planted() -> None: ...\n", "planted"
+        "exports", "graphflow/core/edges/edge.pyi", "\ndef planted() -> None: ...\n", "planted"
     ),
     "a method of another name": Plant(
         "exports",
-        "graphflow/core/edge.pyi",
+        "graphflow/core/edges/edge.pyi",
         "    def is_filled(self) -> bool:\n",
         "is_filled",
         said="    def is_full(self) -> bool:\n",
     ),
     "a parameter of another name": Plant(
-        "exports", "graphflow/core/edge.pyi", "targeted_node: str", "Edge", said="target_node: str"
+        "exports", "graphflow/core/edges/edge.pyi", "targeted_node: str", "Edge", said="target_node: str"
     ),
     "a public function without types": Plant(
-        "exports", "graphflow/amounts.py", "\n\ndef planted(value):\n    return value\n", "graphflow.amounts.planted"
+        "exports",
+        "graphflow/base/arguments.py",
+        "\n\ndef planted(value):\n    return value\n",
+        "graphflow.base.arguments.planted",
     ),
     "a public name that __all__ lacks": Plant("exports", "graphflow/__init__.py", "\nplanted: int = 1\n", "planted"),
 }

@@ -15,14 +15,14 @@ CONSTRUCTOR = re.compile(r"    def __c?init__\((.*?)\):", re.DOTALL)
 def stub_parameters() -> dict[tuple[str, str], list[str]]:
     """Module and class, and the parameters of the constructor that the stub shows."""
     found = {}
-    for stub in CORE.glob("*.pyi"):
+    for stub in CORE.rglob("*.pyi"):
         for node in ast.walk(ast.parse(stub.read_text())):
             if isinstance(node, ast.ClassDef):
                 for method in node.body:
                     if isinstance(method, ast.FunctionDef) and method.name == "__init__":
                         arguments = method.args
                         names = [arg.arg for arg in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)]
-                        found[stub.stem, node.name] = names[1:]
+                        found[stub.relative_to(CORE).with_suffix("").as_posix(), node.name] = names[1:]
     return found
 
 

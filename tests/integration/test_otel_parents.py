@@ -10,7 +10,7 @@ from graphs import DEADLINE_S, Map
 from traced import PARENT, Traces, framed, parent_of, trace_of
 
 from graphflow import Message, MessageType
-from graphflow.core.message import known_trace
+from graphflow.core.messages.message import known_trace
 from graphflow.observability import instrument
 
 pytest_plugins = ["traced"]  # the fixture `traces`

@@ -149,7 +149,7 @@ def test_a_signal_as_run_begins_to_wait_does_not_deadlock(caller: str) -> None:
     process = program(
         f"""
 import signal
-from graphflow.latch import Latch
+from graphflow.core.sync.latch import Latch
 waits = []
 def profile(frame, event, arg):
     if event != "c_call" or frame.f_code is not Latch.wait.__code__ or arg.__name__ != "acquire" or waits:

@@ -24,7 +24,7 @@ from graphs import (
 )
 
 from graphflow import ErrorPolicy, Message, Node, Scheduler, Subgraph
-from graphflow.watchdog import Watchdog
+from graphflow.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from carried import MARK, left_by
 
 from graphflow import BackpressureError, ErrorPolicy, Message, Node
-from graphflow.core.operators import FlatMap, Map
+from graphflow.core.cells.operators.kinds import FlatMap, Map
 from graphflow.nodes.steps import StepNode
 
 if TYPE_CHECKING:

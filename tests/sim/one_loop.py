@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from graphflow.core.baton import acting
+from graphflow.core.simulation.interleaver import acting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -41,7 +41,7 @@ class _Timer:
 
 
 class _Loop:
-    """The part of an event loop that graphflow.awaiting and core/awaited ask of one."""
+    """The part of an event loop that graphflow.runtime.async_handles and core/edges/async_wait ask of one."""
 
     gives_way = True  # see refuse_in_simulation
 

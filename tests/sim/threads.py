@@ -10,10 +10,10 @@ from carried import MARK
 from one_loop import run
 
 from graphflow import EdgeClosed, Message, MessageType, PriorityBand
-from graphflow.core.baton import Abandoned, acting
-from graphflow.scheduler import _live
+from graphflow.core.simulation.interleaver import Abandoned, acting
+from graphflow.runtime.scheduler import _live
 from graphflow.testing import sleep
-from graphflow.testing.shell import SimulatedShell
+from graphflow.testing.threads import SimulatedShell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from world import World
 
     from graphflow import Scheduler
-    from graphflow.handles import Input, Output
+    from graphflow.runtime.handles import Input, Output
 
 CANCELS = 0.3  # of the waits of a coroutine, where it may be cancelled
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from graphflow import EdgeSnapshot, NodeSnapshot, Snapshot
 from graphflow.cli.table import LiveTable, plain_line
-from graphflow.scheduler import Scheduler
+from graphflow.runtime.scheduler import Scheduler
 
 
 def snapshot_of(edges: int, nodes: int) -> Snapshot:

@@ -9,7 +9,7 @@ from counting import assert_conserved
 from edges import drained, make_edge
 
 from graphflow import Coalesce, Drop, Edge, Latest, Message, MessageType, PutResult
-from graphflow.stats import EdgeStats
+from graphflow.core.edges.stats import EdgeStats
 
 if TYPE_CHECKING:
     import random

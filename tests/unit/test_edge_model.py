@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from graphflow import Edge, EdgeClosed, Message, MessageType, PutResult
-from graphflow.core.baton import SimulatedClock
+from graphflow.core.simulation.interleaver import SimulatedClock
 
 LANE = 3
 TTL_S = 10.0

@@ -11,7 +11,7 @@ from awaits import POLICIES, OkPolicy, accepted, cancelled, ends, in_another_thr
 from edges import DEADLINE_S, drained, make_edge, waiting_put
 
 from graphflow import Coalesce, Drop, Edge, EdgeClosed, Latest, Message, MessageType, PortSpec, PutResult, SchemaError
-from graphflow.handles import Input
+from graphflow.runtime.handles import Input
 
 if TYPE_CHECKING:
     pass

@@ -15,7 +15,7 @@ from awaits import POLICIES, cancelled, ends, run, waiting
 from edges import DEADLINE_S, make_edge, waiting_get, waiting_put
 
 from graphflow import PutResult
-from graphflow.core.awaited import Awaited
+from graphflow.core.edges.async_wait import Awaited
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -97,7 +97,7 @@ def _forget(tasks: list[Any]) -> None:
 INTERRUPTED = """
 import asyncio, threading, time
 from graphflow import Edge
-from graphflow.handles import Output
+from graphflow.runtime.handles import Output
 
 edge = Edge("a", "out", "b", "in", 5)
 loop = asyncio.new_event_loop()

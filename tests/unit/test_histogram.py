@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from graphflow import Distribution
-from graphflow.core.histogram import distribution_of
+from graphflow.core.metrics.histogram import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from edges import DEADLINE_S, Call, wait_until
 
-from graphflow.latch import Latch
+from graphflow.core.sync.latch import Latch
 
 
 async def arrived(latch: Latch) -> str:

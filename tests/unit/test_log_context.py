@@ -17,7 +17,7 @@ import pytest
 from graphs import DEADLINE_S, Collect, Map, Source, Ticker, chain, control, scheduler_of
 
 from graphflow import ErrorPolicy, Message, MessageType, Node, Subgraph
-from graphflow.core.traceid import set_id_source
+from graphflow.core.messages.trace_id import set_id_source
 from graphflow.observability import ContextFilter, RecentLogs, json_formatter, recent_logs
 
 if TYPE_CHECKING:

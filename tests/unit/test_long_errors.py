@@ -9,7 +9,7 @@ import pytest
 from graphs import Collect, Map, Source, chain, scheduler_of
 
 from graphflow import DeadLetter, ErrorPolicy, Subgraph
-from graphflow.logs import LINE_LIMIT, TEXT_LIMIT, in_a_line, say
+from graphflow.base.events import LINE_LIMIT, TEXT_LIMIT, in_a_line, say
 from graphflow.observability import RecentLogs
 
 if TYPE_CHECKING:

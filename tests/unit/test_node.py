@@ -11,7 +11,7 @@ from graphflow import Message, MessageType, Node, Port, PortDirection, PortSpec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphflow.node import PortDeclarations
+    from graphflow.graph.node import PortDeclarations
 
 
 class Double(Node):

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from graphflow import Scheduler, SchedulerConfig, Subgraph
-from graphflow.logs import EVENTS
+from graphflow.base.events import EVENTS
 from graphflow.nodes import sink_node, source_node
 from graphflow.observability import PrometheusCollector
 

@@ -17,7 +17,7 @@ from graphflow import (
     SchedulerStateError,
     UnknownEdgeError,
 )
-from graphflow.config import PriorityTypeError
+from graphflow.graph.priority import PriorityTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

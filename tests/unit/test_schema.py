@@ -30,7 +30,7 @@ import pytest
 import typing_extensions
 
 from graphflow import PortSpec
-from graphflow.schema import compile_schema
+from graphflow.core.messages.schema import compile_schema
 
 T = TypeVar("T")
 Bound = TypeVar("Bound", bound=int)

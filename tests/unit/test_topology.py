@@ -9,8 +9,8 @@ import pytest
 from subgraphs import parser, step
 
 from graphflow import Node, PriorityBand, Subgraph
-from graphflow.ordering import topological_groups
-from graphflow.topology import Plan, check, plan
+from graphflow.graph.components import topological_groups
+from graphflow.graph.plan import Plan, check, plan
 
 
 def graph_of(edges: str, name: str = "g") -> Subgraph:

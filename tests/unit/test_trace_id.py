@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from graphflow import Message, MessageType
-from graphflow.core.traceid import set_id_source
+from graphflow.core.messages.trace_id import set_id_source
 
 DATA = MessageType.DATA
 

@@ -9,9 +9,10 @@ from graphs import Map, Source, chain, scheduler_of
 from subgraphs import step
 
 from graphflow import Block, Drop, Message, Node, PortSpec, Subgraph, ValidationIssue
+from graphflow.base.issues import nearest
+from graphflow.graph.components import strong_groups
+from graphflow.graph.validation.checks import check_block_cycles, check_bounds
 from graphflow.nodes import map_node
-from graphflow.ordering import strong_groups
-from graphflow.validation import check_block_cycles, check_bounds, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

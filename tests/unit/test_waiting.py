@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from graphflow.signals import Waiting
+from graphflow.runtime.signals import Waiting
 
 
 def test_a_thread_that_waits_twice_waits_until_the_first_ends() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from graphflow.watchdog import EdgeSeen, HookSeen, NodeSeen, Observation, Watchdog
+from graphflow.core.introspect.seen import EdgeSeen, HookSeen, NodeSeen, Observation
+from graphflow.runtime.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

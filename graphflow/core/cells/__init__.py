@@ -1,0 +1,1 @@
+"""Cells: nodes in a run, what a turn inside one does, and what it sends."""

@@ -1,0 +1,23 @@
+from graphflow.core.messages.message import Message
+from graphflow.graph.node import Node
+
+class Faults:
+    """What becomes of a node's errors."""
+
+    @property
+    def node(self) -> Node: ...
+    @property
+    def failed(self) -> int: ...
+    @property
+    def dead_lettered(self) -> int: ...
+    @property
+    def retries(self) -> int: ...
+    @property
+    def error_count(self) -> int: ...
+    @property
+    def errors(self) -> list[BaseException]: ...
+
+class Unsent(Exception):
+    """An error, and the message that the node made and may not send."""
+
+    def __init__(self, error: Exception, message: Message) -> None: ...

@@ -1,0 +1,1 @@
+"""The dispatcher: which node is ready, whose turn it is, what is due, and how a run ends."""

@@ -1,0 +1,1 @@
+"""Edges: bounded queues between nodes, with their policies and those who wait at them."""

@@ -1,0 +1,1 @@
+"""Readers of a live run: snapshots, the ready queue, stalls and the current hook."""

@@ -1,0 +1,1 @@
+"""Histograms, queue times and the flight recorder."""

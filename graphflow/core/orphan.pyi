@@ -1,4 +1,0 @@
-from graphflow.core.engine import Engine
-
-def orphan(engine: Engine) -> None:
-    """Take the run apart in a forked child: whatever was held, nothing is, and nothing of it goes on."""

@@ -1,0 +1,1 @@
+"""Locks, clocks, parked threads and coroutines."""

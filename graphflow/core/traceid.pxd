@@ -1,5 +1,0 @@
-# Trace ids, made and checked. See traceid.pyx.
-
-cdef str new_trace_id()
-cdef str checked_trace(object value)
-cdef str trace_in(object traceparent)

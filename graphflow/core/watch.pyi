@@ -1,5 +1,0 @@
-from graphflow.core.engine import Engine
-from graphflow.watchdog import EdgeSeen, HookSeen, NodeSeen
-
-def observe(engine: Engine) -> tuple[list[HookSeen], dict[str, NodeSeen], list[EdgeSeen]]:
-    """The hooks that run, the nodes that are busy (by path) and the edges that hold something."""

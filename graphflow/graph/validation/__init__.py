@@ -1,0 +1,1 @@
+"""Validation: every check of a graph, of a node and of its settings."""

@@ -1,0 +1,1 @@
+"""The scheduler, its settings, the threads of a run and the handles of its ends."""

@@ -1,0 +1,1 @@
+"""Snapshots and flight recordings as values."""

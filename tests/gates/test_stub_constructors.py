@@ -29,7 +29,7 @@ def stub_parameters() -> dict[tuple[str, str], list[str]]:
 def real_parameters(module: str, name: str) -> list[str]:
     """The parameters of the constructor in the class's own source, or in that of its base."""
     source = (CORE / f"{module}.pyx").read_text()
-    _, base, body = re.split(rf"^cdef class {name}\b\(?(\w*)\)?:$", source, maxsplit=1, flags=re.MULTILINE)
+    _, base, body = re.split(rf"^(?:cdef )?class {name}\b\(?(\w*)\)?:$", source, maxsplit=1, flags=re.MULTILINE)
     body = re.split(r"^\S", body, maxsplit=1, flags=re.MULTILINE)[0]
     found = CONSTRUCTOR.search(body)
     if found is None:

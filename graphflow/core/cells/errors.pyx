@@ -29,6 +29,9 @@ class Unsent(Exception):
     """An error, and the message that the node made and may not send: that is what its policy decides on, not the one
     that came in. A batch above all: its payloads are in no other message."""
 
+    def __init__(self, error, message):
+        super().__init__(error, message)
+
 
 cdef class Faults(Sender):
     """What becomes of a node's errors; see the declarations for the fields."""
